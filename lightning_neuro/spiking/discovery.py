@@ -1,0 +1,159 @@
+"""Which weights are synapses, and which neurons they feed.
+
+The module tree does not say what feeds what. Two ways to find out: the *order rule* takes the last layer before each
+neuron in the order of `named_modules`, right for `nn.Sequential` and for `fc1, lif1, fc2, lif2`; *tracing* follows one
+real batch from layer to neuron, right for branches, shared layers and any order. Weights inside a neuron (recurrent,
+gates) belong to it in either way.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+
+from lightning_neuro.spiking.neurons import NEURONS, find_neurons, named_modules, plain_name, unwrap
+from lightning_neuro.spiking.trace import trace_feeds
+
+LAYERS = (
+    nn.Linear,
+    nn.Bilinear,
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+)
+How = Literal["internal", "order", "traced"]
+
+__all__ = ["LAYERS", "Synapse", "find_neurons", "find_synapses", "synapse_table"]
+
+
+@dataclass(frozen=True, eq=False)
+class Synapse:
+    """One synaptic weight tensor.
+
+    Args:
+        name: its plain name, free of the prefixes of `torch.compile` and data-parallel wrappers.
+        tensor: the parameter itself.
+        owner: name of the module that holds it.
+        feeds: names of the neurons it feeds; None for a readout, whose output reaches no neuron.
+        how: found inside a neuron, by the order rule, or by tracing.
+        names: all names of a tied weight; just `name` otherwise.
+    """
+
+    name: str
+    tensor: nn.Parameter
+    owner: str
+    feeds: tuple[str, ...] | None
+    how: How
+    names: tuple[str, ...]
+
+
+def find_synapses(module: nn.Module, batch: Tensor | tuple[Tensor, ...] | None = None) -> dict[str, Tensor]:
+    """Find the synaptic weights of a spiking network: never biases, norms, leaks or thresholds.
+
+    Args:
+        module: the network; compiled and data-parallel ones are looked into.
+        batch: inputs of one forward to trace; None for the order rule. The weights found are the same.
+
+    Returns:
+        Weights by plain name, readouts included, a tied weight once; empty for a module without neurons.
+
+    >>> import snntorch
+    >>> net = nn.Sequential(nn.Linear(4, 3), snntorch.RLeaky(beta=0.9, linear_features=3), nn.Linear(3, 2))
+    >>> {name: tuple(weight.shape) for name, weight in find_synapses(net).items()}
+    {'0.weight': (3, 4), '1.recurrent.weight': (3, 3), '2.weight': (2, 3)}
+    """
+    return {synapse.name: synapse.tensor for synapse in synapse_table(module, batch)}
+
+
+def synapse_table(module: nn.Module, batch: Tensor | tuple[Tensor, ...] | None = None) -> list[Synapse]:
+    """Describe every synaptic weight of a spiking network.
+
+    Args:
+        module: the network; compiled and data-parallel ones are looked into.
+        batch: inputs of one forward, a tensor or the tuple of arguments. It is run once without gradients, in
+            evaluation mode, and leaves modes and hidden state as they were. None for the order rule.
+
+    Returns:
+        One entry per weight tensor in the order of `named_modules`; empty for a module without neurons.
+
+    >>> import snntorch
+    >>> net = nn.Sequential(nn.Linear(4, 3), snntorch.Leaky(beta=0.9), nn.Linear(3, 2))
+    >>> [(synapse.name, synapse.feeds, synapse.how) for synapse in synapse_table(net)]
+    [('0.weight', ('1',), 'order'), ('2.weight', None, 'order')]
+    """
+    neurons = find_neurons(module)
+    if not neurons:
+        return []
+    layers = _outer_layers(module)
+    if batch is None:
+        feeds, how = _order_rule(module, layers), "order"
+    else:
+        feeds, how = trace_feeds(module, layers, neurons, batch if isinstance(batch, tuple) else (batch,)), "traced"
+    return _merge_tied(module, list(_weights(module, neurons, layers, feeds, how)))
+
+
+def _outer_layers(module: nn.Module) -> dict[str, nn.Module]:
+    """Layers with weights that are not parts of a neuron."""
+    inside = {part for neuron in find_neurons(module).values() for part in neuron.modules()}
+    return {name: each for name, each in named_modules(module) if isinstance(each, LAYERS) and each not in inside}
+
+
+def _order_rule(module: nn.Module, layers: Mapping[str, nn.Module]) -> dict[str, set[str]]:
+    """Let the last layer since the previous neuron feed the next one."""
+    feeds: dict[str, set[str]] = {}
+    last = None
+    for name, each in named_modules(module):
+        if name in layers:
+            last = name
+        elif isinstance(each, NEURONS):
+            if last is not None:
+                feeds[last] = {name}
+            last = None
+    return feeds
+
+
+def _weights(
+    module: nn.Module,
+    neurons: Mapping[str, nn.Module],
+    layers: Mapping[str, nn.Module],
+    feeds: Mapping[str, set[str]],
+    how: How,
+) -> Iterator[tuple[str, str, nn.Parameter, set[str], How]]:
+    """Yield name, owner, tensor, fed neurons and way of finding, tied weights once per owner."""
+    inside = {part: neuron for neuron, each in neurons.items() for part in each.modules()}
+    for owner, each in named_modules(module):
+        for leaf, parameter in each.named_parameters(recurse=False):
+            name = f"{owner}.{leaf}" if owner else leaf
+            if each in inside and _is_synapse_in_neuron(leaf):
+                yield name, owner, parameter, {inside[each]}, "internal"
+            elif owner in layers and leaf == "weight":
+                yield name, owner, parameter, feeds.get(owner, set()), how
+
+
+def _is_synapse_in_neuron(leaf: str) -> bool:
+    # `weight_hh_l0` of LeakyParallel is the leak written as a diagonal matrix; `V` is the one-to-one recurrence.
+    return leaf == "V" or (leaf.startswith("weight") and leaf != "weight_hh_l0")
+
+
+def _merge_tied(module: nn.Module, found: list[tuple[str, str, nn.Parameter, set[str], How]]) -> list[Synapse]:
+    """Make one entry per tensor, fed neurons united."""
+    feeds: dict[nn.Parameter, set[str]] = defaultdict(set)
+    names: dict[nn.Parameter, list[str]] = defaultdict(list)
+    for _, _, parameter, fed, _ in found:
+        feeds[parameter] |= fed
+    for name, parameter in unwrap(module).named_parameters(remove_duplicate=False):
+        names[parameter].append(plain_name(name))
+    order = {name: place for place, name in enumerate(find_neurons(module))}
+    first = {parameter: entry for entry in reversed(found) for parameter in [entry[2]]}
+    return [
+        Synapse(
+            name, tensor, owner, tuple(sorted(feeds[tensor], key=order.__getitem__)) or None, how, tuple(names[tensor])
+        )
+        for name, owner, tensor, _, how in found
+        if first[tensor][0] == name
+    ]

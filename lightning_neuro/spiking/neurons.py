@@ -1,0 +1,73 @@
+"""Which modules are snnTorch neurons, and by which name they are known."""
+
+from snntorch import LeakyParallel, SpikingNeuron
+from torch import nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
+
+# LeakyParallel is a neuron by purpose, yet a plain module by class.
+NEURONS = (SpikingNeuron, LeakyParallel)
+WRAPPERS = (DataParallel, DistributedDataParallel, AveragedModel)
+COMPILED = "_orig_mod"
+
+
+def unwrap(module: nn.Module) -> nn.Module:
+    """Return the module inside `torch.compile`, `DistributedDataParallel`, `DataParallel` or `AveragedModel`.
+
+    >>> unwrap(DataParallel(nn.Linear(2, 1)))
+    Linear(in_features=2, out_features=1, bias=True)
+    """
+    while True:
+        children = dict(module.named_children())
+        if COMPILED in children:
+            module = children[COMPILED]
+        elif isinstance(module, WRAPPERS):
+            module = children["module"]
+        else:
+            return module
+
+
+def plain_name(name: str) -> str:
+    """Return a name within an unwrapped module as if none of its parts had been compiled.
+
+    >>> plain_name("encoder._orig_mod.fc1.weight")
+    'encoder.fc1.weight'
+    """
+    return ".".join(part for part in name.split(".") if part != COMPILED)
+
+
+def named_modules(module: nn.Module) -> list[tuple[str, nn.Module]]:
+    """List a module and all modules inside it by plain name, each once, in the order of `nn.Module.named_modules`.
+
+    Other than that method, this one may be called in the middle of a graph that `torch.compile` captures, where
+    neurons have already changed their state.
+
+    >>> [name for name, _ in named_modules(nn.Sequential(nn.Sequential(nn.ReLU())))]
+    ['', '0', '0.0']
+    """
+    found: dict[nn.Module, str] = {}
+
+    def visit(each: nn.Module, name: str) -> None:
+        if each not in found:
+            found[each] = plain_name(name)
+            for child_name, child in each.named_children():
+                visit(child, f"{name}.{child_name}" if name else child_name)
+
+    visit(unwrap(module), "")
+    return [(name, each) for each, name in found.items()]
+
+
+def find_neurons(module: nn.Module) -> dict[str, nn.Module]:
+    """Find every snnTorch neuron inside a module, nested ones and copies included.
+
+    Args:
+        module: any module; compiled and data-parallel ones are looked into.
+
+    Returns:
+        Neurons by plain name, in the order of `named_modules`; empty for a module without any.
+
+    >>> import snntorch
+    >>> list(find_neurons(nn.Sequential(nn.Linear(4, 2), snntorch.Leaky(beta=0.9))))
+    ['1']
+    """
+    return {name: each for name, each in named_modules(module) if isinstance(each, NEURONS)}
