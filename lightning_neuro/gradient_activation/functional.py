@@ -124,6 +124,17 @@ def resolve(function: ActivationFunction) -> Callable[[Tensor, float, float], Te
     return _FORMS[checks.choice("gradient_activation", "function", function, FUNCTIONS)].evaluate
 
 
+def name_of(function: ActivationFunction) -> str:
+    """Return a name for messages and state keys, the same in every process.
+
+    >>> name_of("atan"), name_of(tanh)
+    ('atan', 'tanh')
+    """
+    if isinstance(function, str):
+        return function
+    return getattr(function, "__qualname__", getattr(function, "__name__", type(function).__qualname__))
+
+
 @torch.no_grad()
 def activate_(
     tensors: Iterable[Tensor | None],
@@ -243,7 +254,7 @@ def validate(function: ActivationFunction, alpha: float = 0.1, beta: float = 20.
         beta: handed to the function.
 
     Raises:
-        TypeError: it does not return a tensor.
+        TypeError: it cannot be called so, or does not return a tensor of the same shape.
         ValueError: it breaks a condition; the message names which, and where.
 
     >>> validate(lambda g, alpha, beta: g.sign() * g.abs().sqrt())
@@ -251,12 +262,17 @@ def validate(function: ActivationFunction, alpha: float = 0.1, beta: float = 20.
     Traceback (most recent call last):
     ValueError: gradient_activation: function <lambda> must be odd, G(-x) = -G(x), and is not at x = 1e-10.
     """
-    name = function if isinstance(function, str) else getattr(function, "__qualname__", repr(function))
+    name = name_of(function)
     evaluate = resolve(function)
     if function == "identity":
         return
     x = torch.logspace(-10, 10, 401, dtype=torch.float64)
-    y = evaluate(torch.cat([-x.flip(0), x.new_zeros(1), x]), alpha, beta)
+    try:
+        y = evaluate(torch.cat([-x.flip(0), x.new_zeros(1), x]), alpha, beta)
+    except TypeError as error:
+        raise TypeError(
+            f"gradient_activation: function {name} must be callable as function(gradient, alpha, beta): {error}"
+        ) from error
     if not isinstance(y, Tensor) or y.shape != (803,):
         raise TypeError(f"gradient_activation: function {name} must return a tensor of the shape it is given.")
     negative, zero, positive = y[:401].flip(0), y[401], y[402:]
@@ -266,7 +282,7 @@ def validate(function: ActivationFunction, alpha: float = 0.1, beta: float = 20.
     saturated = positive[1:] >= positive[-1] * (1 - 1e-9)
     _require(name, "increasing", x[1:], (slopes > 0) | (saturated & (slopes >= 0)))
     _require(name, "concave for x >= 0", x[2:], torch.diff(slopes) <= 1e-9 * slopes[:-1] + 1e-15)
-    _require(name, "bounded or slower than linear", x[-1:], (positive[-1:] / x[-1]) < 0.5 * positive[200] / x[200])
+    _require(name, "bounded or slower than linear", x[-1:], slopes[-1:] <= 0.5 * slopes[300])
     if (slope := (positive[0] / x[0]).item()) <= 1:
         warnings.warn(
             f"gradient_activation: function {name} has slope {slope:g} at zero: it enlarges no gradient. "
