@@ -2,13 +2,13 @@
 
 import os
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any
 
 import numpy as np
 
 from lightning_neuro.data.errors import bad_format, not_found
 from lightning_neuro.data.folders import data_root
-from lightning_neuro.data.images import ImageDataModule, ImageKind, ImageOptions, RawImages
+from lightning_neuro.data.images import ImageDataModule, ImageKind, RawImages
 from lightning_neuro.data.restricted_pickle import load_arrays
 
 FOLDER = "cifar-10-batches-py"
@@ -42,7 +42,7 @@ class Cifar10Data(ImageDataModule):
     (3, 32, 32)
     """
 
-    def __init__(self, root: str | os.PathLike[str] | None = None, **options: Unpack[ImageOptions]) -> None:
+    def __init__(self, root: str | os.PathLike[str] | None = None, **options: Any) -> None:
         root = None if root is None else os.fspath(root)  # a checkpoint holds plain types only
         super().__init__(**options)
         self.root = root
@@ -65,12 +65,13 @@ class Cifar10Data(ImageDataModule):
     def _folder(self) -> Path:
         folder = data_root(self.root) / FOLDER
         names = [*FILES[True], *FILES[False]]
-        if not all((folder / name).is_file() for name in names):
+        lacking = [name for name in names if not (folder / name).is_file()]
+        if lacking:
             raise not_found(
                 "Cifar10Data",
                 CIFAR10.title,
                 expected=names,
-                tried=[folder],
+                tried={folder: lacking},
                 obtain="unpack cifar-10-python.tar.gz of https://www.cs.toronto.edu/~kriz/cifar.html there.",
                 instead="DigitsData, whose images are embedded in scikit-learn (pip install lightning-neuro[data]).",
             )

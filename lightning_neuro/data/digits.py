@@ -1,11 +1,9 @@
 """The 8x8 digits inside scikit-learn: real images that need neither files nor a network."""
 
-from typing import Unpack
-
 import numpy as np
 import torch
 
-from lightning_neuro.data.images import ImageDataModule, ImageKind, ImageOptions, RawImages
+from lightning_neuro.data.images import ImageDataModule, ImageKind, RawImages
 from lightning_neuro.data.splits import class_members
 
 DIGITS = ImageKind(
@@ -25,8 +23,7 @@ class DigitsData(ImageDataModule):
     There is no official test set. Ours is the same for everybody and every seed: of each class, in the order of the
     source, every fifth image (355 in all); the other 1,442 are for training and validation.
 
-    Args:
-        **options: as for `ImageDataModule`.
+    The options are those of `ImageDataModule`.
 
     Raises:
         ModuleNotFoundError: scikit-learn is not installed.
@@ -36,9 +33,6 @@ class DigitsData(ImageDataModule):
     >>> len(data.train_set), len(data.val_set), data.image_shape
     (1300, 142, (1, 8, 8))
     """
-
-    def __init__(self, **options: Unpack[ImageOptions]) -> None:
-        super().__init__(**options)
 
     @property
     def kind(self) -> ImageKind:

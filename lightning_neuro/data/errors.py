@@ -1,6 +1,6 @@
 """The two ways in which files on disk can disappoint, and the messages that say what to do about it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
@@ -17,7 +17,7 @@ def not_found(
     title: str,
     *,
     expected: Sequence[str],
-    tried: Iterable[str | Path],
+    tried: Mapping[Path, Sequence[str]],
     obtain: str,
     instead: str,
 ) -> DataNotFoundError:
@@ -27,23 +27,27 @@ def not_found(
         owner: class of ours that looked for it; opens the message.
         title: the data set's usual name.
         expected: names of the files that make it up.
-        tried: every folder looked into, in order.
+        tried: every folder looked into, in order, with the names that it lacks.
         obtain: how to get the files.
         instead: the nearest data that needs no files.
 
-    >>> error = not_found("Cifar10Data", "CIFAR-10", expected=["test_batch"], tried=["data"], obtain="Fetch it.",
-    ...     instead="DigitsData")
+    >>> error = not_found("Cifar10Data", "CIFAR-10", expected=["a", "b"], tried={Path("data"): ["b"]},
+    ...     obtain="Fetch it.", instead="DigitsData")
     >>> print(error)
     Cifar10Data: CIFAR-10 was not found.
-      expected files: test_batch
-      looked in: data
+      expected files: a, b
+      looked in: data (lacks b)
       to obtain it: Fetch it.
       without it: DigitsData
     """
+    places = [
+        f"{folder} (lacks {', '.join(lacking)})" if len(lacking) < len(expected) else str(folder)
+        for folder, lacking in tried.items()
+    ]
     lines = [
         f"{owner}: {title} was not found.",
         f"expected files: {', '.join(expected)}",
-        f"looked in: {', '.join(map(str, tried))}",
+        f"looked in: {', '.join(places)}",
         f"to obtain it: {obtain}",
         f"without it: {instead}",
     ]

@@ -3,14 +3,14 @@
 import hashlib
 import os
 from pathlib import Path
-from typing import Literal, Unpack
+from typing import Any, Literal
 
 from lightning_neuro._lightning import rank_zero_info
 from lightning_neuro.common import checks
 from lightning_neuro.data.errors import DataNotFoundError, bad_format, not_found
 from lightning_neuro.data.folders import data_root
 from lightning_neuro.data.idx import parse_idx, read_bytes
-from lightning_neuro.data.images import ImageDataModule, ImageKind, ImageOptions, RawImages
+from lightning_neuro.data.images import ImageDataModule, ImageKind, RawImages
 
 FILES = {
     True: ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
@@ -44,9 +44,9 @@ SUBFOLDERS = {"fashion_mnist": "FashionMNIST/raw", "mnist": "MNIST/raw"}
 # Where Debian's package dataset-fashion-mnist puts its files.
 SYSTEM_FOLDERS = {"fashion_mnist": Path("/usr/share/datasets/fashion-mnist")}
 OBTAIN = {
-    "fashion_mnist": "apt-get install dataset-fashion-mnist (Debian, Ubuntu), or fetch the four files from "
-    "https://github.com/zalandoresearch/fashion-mnist into one of these folders.",
-    "mnist": "put the four files of the MNIST distribution into one of these folders.",
+    "fashion_mnist": "apt-get install dataset-fashion-mnist (Debian, Ubuntu), or put the four files of "
+    "https://github.com/zalandoresearch/fashion-mnist, plain or .gz, into one of these folders.",
+    "mnist": "put the four files of the MNIST distribution, plain or .gz, into one of these folders.",
 }
 # SHA-256 of the decompressed bytes: archives of the same file differ in their gzip header.
 FASHION_MNIST_DIGESTS = {
@@ -85,7 +85,7 @@ class IdxImageData(ImageDataModule):
         *,
         root: str | os.PathLike[str] | None = None,
         verify: bool = False,
-        **options: Unpack[ImageOptions],
+        **options: Any,
     ) -> None:
         root = None if root is None else os.fspath(root)  # a checkpoint holds plain types only
         super().__init__(**options)
@@ -99,9 +99,10 @@ class IdxImageData(ImageDataModule):
         return KINDS[self._found()[0] if self.dataset == "auto" else self.dataset]
 
     def prepare_data(self) -> None:
-        """Check that the files are there, and tell which are used."""
+        """Check that the files are there; "auto" tells which it uses."""
         name, folder = self._found()
-        rank_zero_info(f"IdxImageData: using {KINDS[name].title} from {folder}.")
+        if self.dataset == "auto":
+            rank_zero_info(f"IdxImageData: using {KINDS[name].title} from {folder}.")
 
     def read_images(self, *, train: bool) -> RawImages:
         """Read the training or the test files."""
@@ -130,7 +131,7 @@ class IdxImageData(ImageDataModule):
         return content
 
 
-def idx_folder(dataset: str, root: str | None, *, owner: str, flat: bool = True) -> Path:
+def idx_folder(dataset: str, root: str | os.PathLike[str] | None, *, owner: str, flat: bool = True) -> Path:
     """Folder that holds all four files of a data set.
 
     Args:
@@ -146,14 +147,15 @@ def idx_folder(dataset: str, root: str | None, *, owner: str, flat: bool = True)
     places = [base / SUBFOLDERS[dataset], *([base] if flat else [])]
     places += [SYSTEM_FOLDERS[dataset]] if dataset in SYSTEM_FOLDERS else []
     names = [*FILES[True], *FILES[False]]
-    for place in places:
-        if all(_candidates(place, name) for name in names):
+    tried = {place: [name for name in names if not _candidates(place, name)] for place in places}
+    for place, lacking in tried.items():
+        if not lacking:
             return place
     raise not_found(
         owner,
         KINDS[dataset].title,
-        expected=[*names, "each plain or with .gz"],
-        tried=places,
+        expected=names,
+        tried=tried,
         obtain=OBTAIN[dataset],
         instead="DigitsData, whose images are embedded in scikit-learn (pip install lightning-neuro[data]).",
     )

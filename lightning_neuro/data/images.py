@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -53,19 +53,6 @@ class RawImages(NamedTuple):
     def take(self, indices: Tensor) -> "RawImages":
         """The images at `indices`, copied."""
         return RawImages(self.pixels[indices], self.labels[indices])
-
-
-class ImageOptions(TypedDict, total=False):
-    """Options that every image data module takes; `ImageDataModule` explains them."""
-
-    batch_size: int
-    val_size: int | float
-    seed: int
-    num_workers: int
-    pin_memory: bool
-    flatten: bool
-    normalize: bool
-    limit: int | None
 
 
 class ImageDataModule(LightningDataModule, ABC):

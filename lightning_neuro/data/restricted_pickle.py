@@ -8,6 +8,7 @@ from its bytes. Everything else is refused before anything is called.
 import io
 import math
 import pickle
+import pickletools
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -107,6 +108,7 @@ def load_arrays(content: bytes, file: str | Path) -> dict[str, Any]:
     {'labels': [3, 1]}
     """
     try:
+        _check_memo(content)
         found = RestrictedUnpickler(io.BytesIO(content), encoding="bytes").load()
         if not isinstance(found, dict):
             raise bad_format(file, "content", "a dict", type(found).__name__)
@@ -115,6 +117,13 @@ def load_arrays(content: bytes, file: str | Path) -> dict[str, Any]:
         raise
     except Exception as error:  # a damaged pickle can raise nearly anything
         raise bad_format(file, "pickle", "plain data: dicts, lists, text, numbers, arrays of bytes", error) from error
+
+
+def _check_memo(content: bytes) -> None:
+    """Refuse memory for objects that are not there: a single opcode could ask for 64 GiB."""
+    for opcode, argument, _ in pickletools.genops(content):
+        if opcode.name in ("PUT", "LONG_BINPUT") and not 0 <= argument <= len(content):
+            raise pickle.UnpicklingError(f"it has no object number {argument}")
 
 
 def _text(key: str | bytes) -> str:
