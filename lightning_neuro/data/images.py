@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data.distributed import DistributedSampler
 
-from lightning_neuro._lightning import LightningDataModule, check_same_root
+from lightning_neuro._lightning import LightningDataModule, Trainer, check_same_root
 from lightning_neuro.common import checks
 from lightning_neuro.data.labelled_images import LabelledImages, WholeBatches, as_is
 from lightning_neuro.data.resumable_loader import ResumableLoader
@@ -107,6 +107,18 @@ class ImageDataModule(LightningDataModule, ABC):
         self.val_set: LabelledImages | None = None
         self.test_set: LabelledImages | None = None
 
+    # A Trainer attaches itself before it calls any hook, so a foreign one is told here, ahead of obscurer errors.
+    @property
+    def trainer(self) -> Trainer | None:
+        """The Trainer at work, if any."""
+        return self._trainer
+
+    @trainer.setter
+    def trainer(self, trainer: Trainer | None) -> None:
+        if trainer is not None:
+            check_same_root(type(self).__name__, trainer)
+        self._trainer = trainer
+
     @property
     @abstractmethod
     def kind(self) -> ImageKind:
@@ -143,8 +155,6 @@ class ImageDataModule(LightningDataModule, ABC):
         Args:
             stage: "fit", "validate", "test" or "predict"; None loads everything.
         """
-        if self.trainer is not None:
-            check_same_root(type(self).__name__, self.trainer)
         if stage in (None, "fit", "validate") and self.train_set is None:
             raw = self.read_images(train=True)
             train, val = self._split(raw.labels)
@@ -163,10 +173,9 @@ class ImageDataModule(LightningDataModule, ABC):
         sampler: DistributedSampler[Any] = DistributedSampler(images, **shares, shuffle=True, seed=seed)
         return ResumableLoader(images, sampler=sampler, **self._loader_options())
 
-    def val_dataloader(self) -> DataLoader[Any] | list[DataLoader[Any]]:
-        """Validation batches; an empty list if `val_size` is 0."""
-        images = self._loaded("val_set")
-        return DataLoader(WholeBatches(images), **self._loader_options()) if len(images) else []
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Validation batches."""
+        return DataLoader(WholeBatches(self._loaded("val_set")), **self._loader_options())
 
     def test_dataloader(self) -> DataLoader[Any]:
         """Test batches."""
