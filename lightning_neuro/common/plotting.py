@@ -27,7 +27,13 @@ _VARIABLES = {INK: "--ink", QUIET: "--quiet", LINE: "--line"} | {
 
 
 def curves(
-    series: Mapping[str, ArrayLike], *, title: str = "", xlabel: str = "", ylabel: str = "", x: ArrayLike | None = None
+    series: Mapping[str, ArrayLike],
+    *,
+    title: str = "",
+    xlabel: str = "",
+    ylabel: str = "",
+    x: ArrayLike | None = None,
+    log_x: bool = False,
 ) -> "Figure":
     """Mean over seeds as a thick line, the standard deviation as a band, every seed as a thin line.
 
@@ -37,6 +43,7 @@ def curves(
         xlabel: what the points are.
         ylabel: what the values are.
         x: `(points,)`, place of each point; 1, 2, ... where left out.
+        log_x: logarithmic axis for few places, such as a grid of learning rates; each is marked.
 
     Raises:
         ValueError: a series is not two-dimensional, or nothing was given.
@@ -54,7 +61,12 @@ def curves(
         axes.plot(at, runs.T, color=colour, linewidth=0.6, alpha=0.45)
         axes.fill_between(at, mean - std, mean + std, color=colour, alpha=0.16, linewidth=0)
         axes.plot(at, mean, style, color=colour, linewidth=1.9, label=name)
-    axes.xaxis.get_major_locator().set_params(integer=x is None)
+    if x is None:
+        axes.locator_params(axis="x", integer=True)
+    elif log_x:
+        axes.set_xscale("log")
+        axes.set_xticks(np.asarray(x), [f"{place:g}" for place in np.asarray(x)])
+        axes.set_xticks([], minor=True)
     _legend(axes)
     return figure
 

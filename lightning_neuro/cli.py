@@ -1,0 +1,158 @@
+"""The `lightning-neuro` command.
+
+`fit`, `validate`, `test` and `predict` are Lightning's own command line with our callbacks, modules and data modules
+known by short name; `demo` trains the demonstration and writes its report. A mistake in the call is told in one line
+(exit status 2); an error that is not about the call keeps its traceback.
+"""
+
+import argparse
+import importlib
+import importlib.util
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import NoReturn
+
+from lightning_neuro import __version__
+
+LIGHTNING_COMMANDS = {
+    "fit": "train a model and validate it along the way",
+    "validate": "one pass over the validation data",
+    "test": "one pass over the test data",
+    "predict": "run a model over data without labels",
+}
+# Importing a module makes its classes known to the command line by short name.
+_SHORT_NAMES = (
+    "lightning_neuro.gradient_activation",
+    "lightning_neuro.spiking",
+    "lightning_neuro.data",
+    "lightning_neuro.demo.spiking_classifier",
+)
+_EXAMPLES = """\
+examples:
+  lightning-neuro demo                     train with and without each method, write report/index.html
+  lightning-neuro fit --help               all options; --model.help CLASS explains a class, likewise --data.help
+                                           and --trainer.callbacks.help
+  lightning-neuro fit --config run.yaml    an experiment in a file; options after it override it
+  lightning-neuro fit --model SpikingClassifier --model.in_features 64 --data DigitsData \\
+      --trainer.callbacks+=GradientActivation --trainer.callbacks.alpha=0.3 --trainer.max_epochs 5
+"""
+
+
+class UsageError(Exception):
+    """The call cannot be carried out as written; the message says what to do."""
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Carry out one call of `lightning-neuro`.
+
+    Args:
+        args: the words after the command's name; those of the running process where left out.
+
+    Returns:
+        Exit status: 0 if done, 2 if the call has to be corrected.
+
+    >>> main(["--version"])
+    lightning-neuro 0.1.0.dev0
+    0
+    """
+    words = list(sys.argv[1:] if args is None else args)
+    try:
+        _run_lightning(words) if words and words[0] in LIGHTNING_COMMANDS else _run_own(words)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except Exception as error:
+        if not _is_about_the_call(error):
+            raise
+        print(f"lightning-neuro: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}. See: {self.prog} --help")
+
+
+def _run_own(words: list[str]) -> None:
+    parser = _Parser(
+        prog="lightning-neuro",
+        description="Research methods for spiking, recurrent and reservoir networks, in PyTorch Lightning.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"lightning-neuro {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
+    for name, does in LIGHTNING_COMMANDS.items():
+        commands.add_parser(name, help=does, add_help=False)
+    _add_demo_options(commands.add_parser("demo", help="train with and without each method and write a report"))
+    if not words:
+        parser.print_help()
+        return
+    options = vars(parser.parse_args(words))
+    del options["command"]
+    _require("matplotlib", extra="plot")
+    from lightning_neuro.demo import run_demo
+
+    run_demo(**options)
+
+
+def _add_demo_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Train a spiking network on real images with and without each method: the learning rate is chosen per arm on "
+        "validation images, then every arm is trained once per seed and tested once. Writes OUT/index.html."
+    )
+    parser.add_argument("--out", default="report", help="folder for the report (default: %(default)s)")
+    parser.add_argument(
+        "--data",
+        choices=["auto", "fashion_mnist", "digits"],
+        default="auto",
+        help="images; auto takes Fashion-MNIST if it is on disk, else scikit-learn's digits (default: %(default)s)",
+    )
+    parser.add_argument("--seeds", type=int, default=3, help="training runs per arm (default: %(default)s)")
+    parser.add_argument("--fast", action="store_true", help="few images and epochs: seconds, to see that it runs")
+
+
+def _run_lightning(words: list[str]) -> None:
+    """Hand the call to Lightning's command line, of the copy of Lightning that is in use."""
+    _require("jsonargparse", extra="cli")
+    for name in _SHORT_NAMES:
+        importlib.import_module(name)
+    from lightning_neuro._lightning import ROOT, LightningDataModule, LightningModule
+
+    lightning_cli = importlib.import_module(f"{ROOT}.cli").LightningCLI
+    raising = {"exit_on_error": False}
+    with warnings.catch_warnings():
+        # Lightning warns whoever hands over words while the process has some as well: here they are the same.
+        warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
+        lightning_cli(
+            LightningModule,
+            LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            seed_everything_default=0,
+            parser_kwargs={
+                "prog": "lightning-neuro",
+                **raising,
+                **{name: dict(raising) for name in LIGHTNING_COMMANDS},
+            },
+            args=words,
+        )
+
+
+def _require(module: str, *, extra: str) -> None:
+    if importlib.util.find_spec(module) is None:
+        raise UsageError(f"this command needs {module}. Install it with: pip install 'lightning-neuro[{extra}]'")
+
+
+def _is_about_the_call(error: Exception) -> bool:
+    """Whether the message alone tells the user what to correct: our own checks, Lightning's, or the parser's."""
+    if isinstance(error, UsageError | argparse.ArgumentError):
+        return True
+    if type(error).__name__ == "MisconfigurationException":
+        return True
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    raised_in = traceback.tb_frame.f_globals.get("__name__", "") if traceback else ""
+    return raised_in.startswith("lightning_neuro") and isinstance(error, ValueError | TypeError | OSError | ImportError)

@@ -1,0 +1,170 @@
+"""Demonstration of GAF: the same network trained on gradients as they are and on activated gradients."""
+
+from collections.abc import Sequence
+from statistics import fmean, stdev
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lightning_neuro.common.plotting import curves, histograms, spike_raster, to_svg
+from lightning_neuro.common.report import Figure, Section, Table
+from lightning_neuro.demo.comparison import Arm, Comparison, Outcome, Run
+from lightning_neuro.gradient_activation.callback import GradientActivation
+from lightning_neuro.gradient_activation.functional import atan, crossover
+from lightning_neuro.spiking.metrics import DeadNeurons, FiringRate
+
+ALPHA, BETA = 0.1, 20.0
+SATURATED = 3.0  # beta * |g| from which the arctangent is within a fifth of its bound
+STEPS_PER_POINT = 10
+
+
+def demonstrate(comparison: Comparison) -> Section:
+    """Train with and without GAF and tell what came of it."""
+    arms = [Arm("without"), Arm("with GAF", lambda: [GradientActivation("atan", alpha=ALPHA, beta=BETA)])]
+    outcomes = comparison.run(arms)
+    for outcome in outcomes:
+        comparison.tell(f"{outcome.arm.name}: test accuracy {accuracy_words(outcome.test_accuracy)}")
+    images, labels = next(iter(comparison.data_of(0).val_dataloader()))
+    return Section(
+        "Gradient activation (GAF)",
+        [
+            "Before each step of SGD with momentum, every element g of the gradient becomes "
+            f"alpha · atan(beta · g), here with alpha = {ALPHA:g} and beta = {BETA:g}: small elements grow up to "
+            f"{ALPHA * BETA:g} times, none stays larger than {ALPHA * np.pi / 2:.3f}. Both arms start from the same "
+            "weights and see the same images in the same order; each has the learning rate that suited it best.",
+            verdict(*outcomes),
+            _results(comparison, outcomes),
+            _learning_curves(outcomes),
+            _tuning_curves(outcomes),
+            _gradients(outcomes[0].runs[0], images, labels),
+            _spikes(outcomes[1].runs[0], images),
+        ],
+    )
+
+
+def accuracy_words(accuracies: Sequence[float]) -> str:
+    """Mean and sample standard deviation over seeds, in percent.
+
+    >>> accuracy_words([0.8, 0.82])
+    '81.0 ± 1.4 %'
+    >>> accuracy_words([0.8])
+    '80.0 %'
+    """
+    spread = f" ± {100 * stdev(accuracies):.1f}" if len(accuracies) > 1 else ""
+    return f"{100 * fmean(accuracies):.1f}{spread} %"
+
+
+def verdict(plain: Outcome, activated: Outcome) -> str:
+    """Say how the arms compare, whichever way it came out, and how sure one can be."""
+    differences = [100 * (a - b) for a, b in zip(activated.test_accuracy, plain.test_accuracy, strict=True)]
+    mean, count = fmean(differences), len(differences)
+    if count == 1:
+        return (
+            f"With GAF the test accuracy was {mean:+.1f} points: one seed, which says nothing about chance. Run more."
+        )
+    error = stdev(differences) / count**0.5
+    sign = "higher with GAF" if mean > 0 else "lower with GAF" if mean < 0 else "the same with GAF"
+    sure = (
+        "That is more than twice its standard error, but few seeds make a weak judge."
+        if abs(mean) > 2 * error
+        else "That is within what chance alone would do: no difference was shown."
+    )
+    return (
+        f"Seed by seed, the test accuracy was on average {abs(mean):.1f} points {sign} "
+        f"(standard error {error:.1f}, {count} seeds). {sure}"
+    )
+
+
+def _results(comparison: Comparison, outcomes: Sequence[Outcome]) -> Table:
+    plan, data = comparison.plan, comparison.data_of(0)
+    settings = [("none", "none"), (f"{ALPHA:g}", f"{BETA:g}")]
+    rows = [
+        (outcome.arm.name, accuracy_words(outcome.test_accuracy), f"{outcome.learning_rate:g}", *setting)
+        for outcome, setting in zip(outcomes, settings, strict=True)
+    ]
+    grid = plan.learning_rates
+    edge = [o.arm.name for o in outcomes if len(grid) > 1 and o.learning_rate in (grid[0], grid[-1])]
+    note = (
+        f" The best rate lies at the end of the grid for: {', '.join(edge)}; a wider one may do better." if edge else ""
+    )
+    return Table(
+        ["arm", "test accuracy", "learning rate", "alpha", "beta"],
+        rows,
+        f"Mean ± standard deviation over {plan.seeds} seeds. Data: {data.kind.title}, {plan.train_images:,} images to "
+        f"train on, {plan.val_images:,} to choose the learning rate on, all test images once per network, at the end. "
+        f"Learning rates tried per arm: {', '.join(f'{rate:g}' for rate in grid)}, with {plan.tuning_seeds} other "
+        f"seeds.{note}",
+    )
+
+
+def _learning_curves(outcomes: Sequence[Outcome]) -> Figure:
+    loss = {o.arm.name: [_windows(run.train_loss) for run in o.runs] for o in outcomes}
+    accuracy = {o.arm.name: [[100 * value for value in run.val_accuracy] for run in o.runs] for o in outcomes}
+    steps = _windows(list(range(1, len(outcomes[0].runs[0].train_loss) + 1)))
+    return Figure(
+        [
+            to_svg(curves(loss, title="Training loss", xlabel="step", x=steps)),
+            to_svg(curves(accuracy, title="Validation accuracy (%)", xlabel="epoch")),
+        ],
+        f"Thick: mean over seeds; band: standard deviation; thin: every seed. The loss is averaged over "
+        f"{STEPS_PER_POINT} steps.",
+        alt="Training loss and validation accuracy with and without GAF",
+    )
+
+
+def _tuning_curves(outcomes: Sequence[Outcome]) -> Figure:
+    rates = list(outcomes[0].tuning)
+    losses = {o.arm.name: np.transpose([o.tuning[rate] for rate in rates]) for o in outcomes}
+    picture = curves(losses, title="Validation loss", xlabel="learning rate", x=rates, log_x=True)
+    return Figure(
+        [to_svg(picture)],
+        f"How the learning rate was chosen: loss on the validation images after the last epoch. For small gradients "
+        f"GAF acts like a learning rate {ALPHA * BETA:g} times as large, so one rate for both would be no comparison.",
+        alt="Validation loss over the learning rate with and without GAF",
+    )
+
+
+def _gradients(run: Run, images: Tensor, labels: Tensor) -> Figure:
+    """Gradients of the plain arm's trained network on one batch, before and after."""
+    model = run.model.cpu()
+    weights = [parameter for parameter in model.parameters() if parameter.ndim == 2]
+    gradients = torch.autograd.grad(model.loss((images, labels)), weights)
+    pictures, words, grows_below = [], [], crossover("atan", ALPHA, BETA)
+    for name, g in zip(("hidden layer", "readout"), gradients, strict=True):
+        samples = {"before": g.numpy(), "after": atan(g, ALPHA, BETA).numpy()}
+        pictures.append(to_svg(histograms(samples, title=f"Gradient, {name}", xlabel="size of an element")))
+        enlarged = ((g.abs() < grows_below) & (g != 0)).float().mean().item()
+        saturated = (BETA * g.abs() > SATURATED).float().mean().item()
+        words.append(
+            f"{name}: {100 * enlarged:.1f} % of the elements grow, {100 * saturated:.1f} % are held near the bound"
+        )
+    return Figure(
+        pictures,
+        f"Gradients of a network trained without GAF, on one batch, before and after activation. {'; '.join(words)}. "
+        f"Elements below {grows_below:.3f} grow; exact zeros stay zero.",
+        alt="Histograms of gradient elements before and after activation",
+    )
+
+
+def _spikes(run: Run, images: Tensor) -> Figure:
+    spikes = run.model.cpu().hidden_spikes(images)
+    rate, dead = FiringRate(), DeadNeurons()
+    rate.update(spikes)
+    dead.update(spikes)
+    pictures = [
+        to_svg(spike_raster(spikes[:, index], title=f"Validation image {index + 1}", ylabel="hidden neuron"))
+        for index in range(2)
+    ]
+    return Figure(
+        pictures,
+        f"Spikes of the hidden neurons of a network trained with GAF, for two images. Over a batch of {len(images)}, a "
+        f"neuron fires in {100 * rate.compute():.0f} % of the time steps; {100 * dead.compute():.0f} % never fire.",
+        alt="Spike rasters of the hidden layer",
+    )
+
+
+def _windows(values: Sequence[float]) -> list[float]:
+    """Means over whole windows of steps; a shorter training is one window."""
+    size = min(STEPS_PER_POINT, len(values))
+    return [fmean(values[start : start + size]) for start in range(0, len(values) - size + 1, size)]
