@@ -6,14 +6,13 @@ real batch from layer to neuron, right for branches, shared layers and any order
 gates) belong to it in either way.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from torch import Tensor, nn
 
-from lightning_neuro.spiking.neurons import NEURONS, find_neurons, named_modules, plain_name, unwrap
+from lightning_neuro.spiking.neurons import NEURONS, find_neurons, named_modules
 from lightning_neuro.spiking.trace import trace_feeds
 
 LAYERS = (
@@ -89,17 +88,16 @@ def synapse_table(module: nn.Module, batch: Tensor | tuple[Tensor, ...] | None =
     neurons = find_neurons(module)
     if not neurons:
         return []
-    layers = _outer_layers(module)
+    layers = _outer_layers(module, neurons)
     if batch is None:
-        feeds, how = _order_rule(module, layers), "order"
-    else:
-        feeds, how = trace_feeds(module, layers, neurons, batch if isinstance(batch, tuple) else (batch,)), "traced"
-    return _merge_tied(module, list(_weights(module, neurons, layers, feeds, how)))
+        return _merge_tied(_find(module, neurons, layers, _order_rule(module, layers), "order"))
+    feeds = trace_feeds(module, layers, neurons, batch if isinstance(batch, tuple) else (batch,))
+    return _merge_tied(_find(module, neurons, layers, feeds, "traced"))
 
 
-def _outer_layers(module: nn.Module) -> dict[str, nn.Module]:
+def _outer_layers(module: nn.Module, neurons: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
     """Layers with weights that are not parts of a neuron."""
-    inside = {part for neuron in find_neurons(module).values() for part in neuron.modules()}
+    inside = {part for neuron in neurons.values() for part in neuron.modules()}
     return {name: each for name, each in named_modules(module) if isinstance(each, LAYERS) and each not in inside}
 
 
@@ -117,22 +115,23 @@ def _order_rule(module: nn.Module, layers: Mapping[str, nn.Module]) -> dict[str,
     return feeds
 
 
-def _weights(
+def _find(
     module: nn.Module,
     neurons: Mapping[str, nn.Module],
     layers: Mapping[str, nn.Module],
     feeds: Mapping[str, set[str]],
     how: How,
-) -> Iterator[tuple[str, str, nn.Parameter, set[str], How]]:
-    """Yield name, owner, tensor, fed neurons and way of finding, tied weights once per owner."""
+) -> Iterator[Synapse]:
+    """Yield the synapses of each module; a weight that several modules share comes once for each."""
     inside = {part: neuron for neuron, each in neurons.items() for part in each.modules()}
     for owner, each in named_modules(module):
-        for leaf, parameter in each.named_parameters(recurse=False):
+        for leaf, tensor in each.named_parameters(recurse=False):
             name = f"{owner}.{leaf}" if owner else leaf
             if each in inside and _is_synapse_in_neuron(leaf):
-                yield name, owner, parameter, {inside[each]}, "internal"
+                yield Synapse(name, tensor, owner, (inside[each],), "internal", (name,))
             elif owner in layers and leaf == "weight":
-                yield name, owner, parameter, feeds.get(owner, set()), how
+                fed = tuple(neuron for neuron in neurons if neuron in feeds.get(owner, ()))
+                yield Synapse(name, tensor, owner, fed or None, how, (name,))
 
 
 def _is_synapse_in_neuron(leaf: str) -> bool:
@@ -140,20 +139,12 @@ def _is_synapse_in_neuron(leaf: str) -> bool:
     return leaf == "V" or (leaf.startswith("weight") and leaf != "weight_hh_l0")
 
 
-def _merge_tied(module: nn.Module, found: list[tuple[str, str, nn.Parameter, set[str], How]]) -> list[Synapse]:
-    """Make one entry per tensor, fed neurons united."""
-    feeds: dict[nn.Parameter, set[str]] = defaultdict(set)
-    names: dict[nn.Parameter, list[str]] = defaultdict(list)
-    for _, _, parameter, fed, _ in found:
-        feeds[parameter] |= fed
-    for name, parameter in unwrap(module).named_parameters(remove_duplicate=False):
-        names[parameter].append(plain_name(name))
-    order = {name: place for place, name in enumerate(find_neurons(module))}
-    first = {parameter: entry for entry in reversed(found) for parameter in [entry[2]]}
-    return [
-        Synapse(
-            name, tensor, owner, tuple(sorted(feeds[tensor], key=order.__getitem__)) or None, how, tuple(names[tensor])
-        )
-        for name, owner, tensor, _, how in found
-        if first[tensor][0] == name
-    ]
+def _merge_tied(found: Iterator[Synapse]) -> list[Synapse]:
+    """Make one entry per tensor: the first name leads, names and fed neurons are united."""
+    merged: dict[nn.Parameter, Synapse] = {}
+    for synapse in found:
+        known = merged.get(synapse.tensor, synapse)
+        feeds = dict.fromkeys((*(known.feeds or ()), *(synapse.feeds or ())))
+        names = dict.fromkeys((*known.names, *synapse.names))
+        merged[synapse.tensor] = replace(known, feeds=tuple(feeds) or None, names=tuple(names))
+    return list(merged.values())

@@ -2,8 +2,10 @@
 
 All keep counts that add up over batches and processes. A spike is any value other than 0, so graded spikes count as
 one each. The batch size of `(T, B, ...)` is `B`: log with `self.log(name, metric, batch_size=spikes.shape[1])`, because
-Lightning takes the first axis for it.
+Lightning takes the first axis for it. Further keyword arguments go to `torchmetrics.Metric`.
 """
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -61,8 +63,8 @@ class FiringRate(Metric):
     spikes: Tensor
     places: Tensor
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.add_state("spikes", torch.tensor(0), dist_reduce_fx="sum")
         self.add_state("places", torch.tensor(0), dist_reduce_fx="sum")
 
@@ -86,8 +88,8 @@ class _NeuronCounts(Metric):
     spikes: Tensor
     steps: Tensor
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         # Without a shape until the first batch shows how many neurons there are.
         self.add_state("spikes", torch.tensor(0), dist_reduce_fx="sum")
         self.add_state("steps", torch.tensor(0), dist_reduce_fx="sum")
@@ -135,8 +137,8 @@ class SaturatedNeurons(_NeuronCounts):
     tensor(0.2500)
     """
 
-    def __init__(self, rate: float = 0.9) -> None:
-        super().__init__()
+    def __init__(self, rate: float = 0.9, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.rate = checks.number("SaturatedNeurons", "rate", rate, at_least=0, below=1)
 
     def compute(self) -> Tensor:
@@ -164,8 +166,8 @@ class SynapticOperations(Metric):
     samples: Tensor
     fan_out: Tensor
 
-    def __init__(self, fan_out: int | Tensor) -> None:
-        super().__init__()
+    def __init__(self, fan_out: int | Tensor, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         if not isinstance(fan_out, Tensor):
             fan_out = torch.tensor(checks.integer("SynapticOperations", "fan_out", fan_out, at_least=0))
         if fan_out.is_floating_point() or (fan_out < 0).any():
@@ -213,8 +215,8 @@ class SpikeCountAccuracy(Metric):
     correct: Tensor
     samples: Tensor
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.add_state("correct", torch.tensor(0.0), dist_reduce_fx="sum")
         self.add_state("samples", torch.tensor(0), dist_reduce_fx="sum")
 

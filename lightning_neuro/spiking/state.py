@@ -7,7 +7,7 @@ networks in one process are safe. The hidden state of a neuron is its non-persis
 from collections.abc import Iterator, Mapping
 
 import torch
-from snntorch import Alpha, Lapicque, Leaky, RLeaky, RSynaptic, SConv2dLSTM, SLSTM, Synaptic
+from snntorch import SLSTM, Alpha, Lapicque, Leaky, RLeaky, RSynaptic, SConv2dLSTM, Synaptic
 from torch import Tensor, nn
 
 from lightning_neuro.spiking.neurons import find_neurons

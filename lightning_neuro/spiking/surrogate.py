@@ -47,7 +47,8 @@ class _ForwardModeSpike(_Spike):
 def _fire(x: Tensor, surrogate: _Surrogate) -> Tensor:
     # torch.compile refuses every autograd function that defines forward mode.
     spike = _Spike if torch.compiler.is_compiling() else _ForwardModeSpike
-    return spike.apply(x, surrogate)  # type: ignore[no-any-return, no-untyped-call]
+    result: Tensor = spike.apply(x, surrogate)
+    return result
 
 
 @dataclass(frozen=True)

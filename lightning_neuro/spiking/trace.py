@@ -97,7 +97,7 @@ def _marks(value: Any) -> frozenset[str]:
 def _mark(value: Any, marks: frozenset[str]) -> None:
     for tensor in _tensors(value):
         # Parameters outlive the batch; what enters a neuron or layer is never a bare one.
-        if not isinstance(tensor, nn.Parameter):
+        if not isinstance(tensor, nn.Parameter) and (marks or hasattr(tensor, _MARK)):
             setattr(tensor, _MARK, marks)
 
 

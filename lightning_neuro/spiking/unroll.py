@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import torch
 from snntorch import DeltaLeaky, LeakyParallel, RLeaky, RSynaptic, SpikingNeuron
@@ -166,7 +166,7 @@ def _flatten(layers: nn.Sequential, prefix: str = "") -> list[tuple[str, nn.Modu
     """List the layers in the order they are called, one that stands twice also twice."""
     flat: list[tuple[str, nn.Module]] = []
     for name, layer in layers._modules.items():
-        inner = unwrap(cast(nn.Module, layer))
+        inner = unwrap(layer)
         flat += _flatten(inner, f"{prefix}{name}.") if isinstance(inner, nn.Sequential) else [(prefix + name, inner)]
     return flat
 
