@@ -8,7 +8,8 @@ from lightning_neuro.common import checks
 from lightning_neuro.data.cifar10 import Cifar10Data
 from lightning_neuro.data.digits import DigitsData
 from lightning_neuro.data.errors import DataNotFoundError
-from lightning_neuro.data.idx_images import IdxImageData, idx_folder
+from lightning_neuro.data.idx_images import IdxImageData
+from lightning_neuro.data.idx_sets import idx_folder
 from lightning_neuro.data.images import ImageDataModule
 
 NAMES = ("auto", "fashion_mnist", "mnist", "cifar10", "digits")

@@ -8,7 +8,8 @@ import numpy as np
 
 from lightning_neuro.data.errors import bad_format, not_found
 from lightning_neuro.data.folders import data_root
-from lightning_neuro.data.images import ImageDataModule, ImageKind, RawImages
+from lightning_neuro.data.image_kind import ImageKind, RawImages
+from lightning_neuro.data.images import ImageDataModule
 from lightning_neuro.data.restricted_pickle import load_arrays
 
 FOLDER = "cifar-10-batches-py"

@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from lightning_neuro.data.images import ImageDataModule, ImageKind, RawImages
+from lightning_neuro.data.image_kind import ImageKind, RawImages
+from lightning_neuro.data.images import ImageDataModule
 from lightning_neuro.data.splits import class_members
 
 DIGITS = ImageKind(

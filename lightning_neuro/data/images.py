@@ -1,58 +1,20 @@
 """What all image data modules share: splits, normalisation, loaders."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data.distributed import DistributedSampler
 
 from lightning_neuro._lightning import LightningDataModule, Trainer, check_same_root
 from lightning_neuro.common import checks
+from lightning_neuro.data.image_kind import ImageKind, RawImages
 from lightning_neuro.data.labelled_images import LabelledImages, WholeBatches, as_is
 from lightning_neuro.data.resumable_loader import ResumableLoader
 from lightning_neuro.data.splits import stratified_order
-
-
-@dataclass(frozen=True)
-class ImageKind:
-    """Facts about a data set.
-
-    Args:
-        title: its usual name.
-        class_names: one per label.
-        image_shape: `(C, H, W)`.
-        mean: of the training pixels per channel, after division by `pixel_max`.
-        std: likewise.
-        pixel_max: the brightest value.
-    """
-
-    title: str
-    class_names: tuple[str, ...]
-    image_shape: tuple[int, int, int]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    pixel_max: int = 255
-
-
-class RawImages(NamedTuple):
-    """Images as the files hold them: pixels uint8 `(N, C, H, W)`, labels int64 `(N,)`."""
-
-    pixels: Tensor
-    labels: Tensor
-
-    @classmethod
-    def from_arrays(cls, pixels: NDArray[np.uint8], labels: NDArray[np.integer[Any]]) -> "RawImages":
-        """Take over arrays `(N, C, H, W)` and `(N,)`."""
-        return cls(torch.from_numpy(pixels), torch.from_numpy(labels.astype(np.int64)))
-
-    def take(self, indices: Tensor) -> "RawImages":
-        """The images at `indices`, copied."""
-        return RawImages(self.pixels[indices], self.labels[indices])
 
 
 class ImageDataModule(LightningDataModule, ABC):

@@ -122,7 +122,7 @@ def load_arrays(content: bytes, file: str | Path) -> dict[str, Any]:
 def _check_memo(content: bytes) -> None:
     """Refuse memory for objects that are not there: a single opcode could ask for 64 GiB."""
     for opcode, argument, _ in pickletools.genops(content):
-        if opcode.name in ("PUT", "LONG_BINPUT") and not 0 <= argument <= len(content):
+        if opcode.name in ("PUT", "LONG_BINPUT") and argument not in range(len(content)):
             raise pickle.UnpicklingError(f"it has no object number {argument}")
 
 

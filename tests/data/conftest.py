@@ -45,5 +45,5 @@ def cifar_root(tmp_path: Path) -> Path:
 @pytest.fixture
 def no_system_data(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide what is installed on the machine, and any folder named in the environment."""
-    monkeypatch.setattr("lightning_neuro.data.idx_images.SYSTEM_FOLDERS", {})
+    monkeypatch.setattr("lightning_neuro.data.idx_sets.SYSTEM_FOLDERS", {})
     monkeypatch.delenv("LIGHTNING_NEURO_DATA", raising=False)

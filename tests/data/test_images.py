@@ -6,7 +6,7 @@ import torch
 
 from lightning_neuro._lightning import ROOT, ROOTS, Callback, LightningModule, Trainer
 from lightning_neuro.data import ImageDataModule
-from lightning_neuro.data.images import ImageKind, RawImages
+from lightning_neuro.data.image_kind import ImageKind, RawImages
 
 TRAIN, TEST = 60, 20
 
