@@ -187,6 +187,7 @@ class OrderedByStep(Regression):
 
 
 @pytest.mark.filterwarnings("ignore:The dirpath has changed")
+@pytest.mark.filterwarnings("ignore:You.re resuming from a checkpoint that ended before the epoch")
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_p16_resume_after_a_crash_at_any_step_is_bit_identical(make_trainer, tmp_path, wrapped):
     def fit(crash_at: int | None = None, ckpt_path=None) -> Tensor:
