@@ -84,7 +84,8 @@ class SpikingStateReset(Callback):
         if isinstance(model, DistributedDataParallel) and model.broadcast_buffers:
             raise MisconfigurationException(
                 "SpikingStateReset: mode='detach' needs DDP without broadcast of buffers, which would give every "
-                "process the hidden state of the first. Use Trainer(strategy=DDPStrategy(broadcast_buffers=False))."
+                "process the hidden state of the first. Use Trainer(strategy=DDPStrategy(broadcast_buffers=False)); newer "
+                "versions of PyTorch call it forward_sync_buffers."
             )
         if any(isinstance(optimizer, torch.optim.LBFGS) for optimizer in trainer.optimizers):
             raise MisconfigurationException(

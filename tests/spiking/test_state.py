@@ -143,18 +143,17 @@ def test_reset_keeps_dtype():
 
 
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # by torch.compile itself
-@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
-def test_compiles_into_one_graph(make_nested, backend):
+def test_compiles_into_one_graph(make_nested):
     class Net(make_nested):
         def forward(self, x: Tensor) -> Tensor:
             reset_(self)
-            total = sum(super(Net, self).forward(x) for _ in range(2))
+            total = super().forward(x) + super().forward(x)
             detach_(self)
             return total
 
     net = Net()
     x = torch.rand(3, 4)
-    compiled = torch.compile(net, fullgraph=True, backend=backend)
+    compiled = torch.compile(net, fullgraph=True, backend="eager")
     assert torch.equal(compiled(x), net(x))
     compiled(x).sum().backward()
     assert holds_graph(net) == []
