@@ -1,9 +1,9 @@
 """Does gradient activation help a small CNN on Fashion-MNIST? Our own comparison, printed whichever way it comes out.
 
 Per arm the peak learning rate is chosen on validation images: a grid a factor of sqrt(10) apart, extended while the
-best rate lies at its end, then the two rates half-way to the neighbours of the best. Tuning trains on a part of the
-training images with a seed of its own. Then every arm trains on all training images once per seed, and sees the test
-images once, after its last step. A seed fixes the first weights and the order of the images, so arms are paired by it.
+best rate lies at its end, then the two rates half-way to the neighbours of the best. Tuning has a seed of its own and
+holds back 10,000 training images. Then every arm trains on all 60,000 once per seed, and sees the test images once,
+after its last step. A seed fixes the first weights and the order of the images, so arms are paired by it.
 
 Every finished run is written to `--out` at once, and runs found there are not repeated. From the top of the checkout:
 
@@ -91,7 +91,7 @@ class Plan:
     data: str = "fashion_mnist"
     epochs: int = 4
     batch_size: int = 128
-    tuning_images: int = 20_000
+    tuning_images: int = 50_000
     val_images: int = 10_000
     grid_points: int = 5
 
@@ -329,7 +329,7 @@ def compare(arms: Sequence[Arm], seeds: int, results: Results) -> list[Record]:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="GAF against plain training on Fashion-MNIST.")
     parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--seeds", type=int, default=5, help="runs per arm at the chosen learning rate, at least 2")
+    parser.add_argument("--seeds", type=int, default=8, help="runs per arm at the chosen learning rate, at least 2")
     for name, default in asdict(Plan()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     options = vars(parser.parse_args(arguments))
