@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from lightning_neuro import __version__
+from lightning_neuro.cli_messages import UsageError, one_line
 
 LIGHTNING_COMMANDS = {
     "fit": "train a model and validate it along the way",
@@ -39,10 +40,6 @@ examples:
 """
 
 
-class UsageError(Exception):
-    """The call cannot be carried out as written; the message says what to do."""
-
-
 def main(args: Sequence[str] | None = None) -> int:
     """Carry out one call of `lightning-neuro`.
 
@@ -62,9 +59,10 @@ def main(args: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except Exception as error:
-        if not _is_about_the_call(error):
+        message = one_line(error)
+        if message is None:
             raise
-        print(f"lightning-neuro: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"lightning-neuro: {message}", file=sys.stderr)
         return 2
     return 0
 
@@ -143,16 +141,3 @@ def _run_lightning(words: list[str]) -> None:
 def _require(module: str, *, extra: str) -> None:
     if importlib.util.find_spec(module) is None:
         raise UsageError(f"this command needs {module}. Install it with: pip install 'lightning-neuro[{extra}]'")
-
-
-def _is_about_the_call(error: Exception) -> bool:
-    """Whether the message alone tells the user what to correct: our own checks, Lightning's, or the parser's."""
-    if isinstance(error, UsageError | argparse.ArgumentError):
-        return True
-    if type(error).__name__ == "MisconfigurationException":
-        return True
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    raised_in = traceback.tb_frame.f_globals.get("__name__", "") if traceback else ""
-    return raised_in.startswith("lightning_neuro") and isinstance(error, ValueError | TypeError | OSError | ImportError)

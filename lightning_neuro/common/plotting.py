@@ -89,7 +89,7 @@ def spike_raster(spikes: ArrayLike, *, title: str = "", ylabel: str = "neuron") 
     grid = _matrix("spike_raster", "spikes", spikes)
     figure, axes = _blank(title, "time step", ylabel)
     step, neuron = np.nonzero(grid > 0)
-    axes.scatter(step, neuron, marker="|", s=12, linewidths=1.1, color=SERIES[0])
+    axes.scatter(step, neuron, marker="_", s=22, linewidths=1.1, color=SERIES[0])
     axes.set_xlim(-0.5, len(grid) - 0.5)
     axes.set_ylim(-1, grid.shape[1])
     axes.grid(visible=False)
@@ -127,6 +127,7 @@ def histograms(
         count, _ = np.histogram(np.clip(values, -limit, limit), edges)
         axes.stairs(count, edges, color=colour, linestyle=style, linewidth=1.6, label=name)
     axes.set_yscale("log")
+    axes.locator_params(axis="x", nbins=5)
     _legend(axes)
     return figure
 

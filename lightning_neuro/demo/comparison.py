@@ -39,9 +39,9 @@ class Plan:
     data: DataName = "auto"
     seeds: int = 3
     tuning_seeds: int = 2
-    learning_rates: Sequence[float] = (0.0025, 0.005, 0.01, 0.02)
+    learning_rates: Sequence[float] = (0.005, 0.01, 0.02, 0.04)
     train_images: int = 6000
-    val_images: int = 2000
+    val_images: int = 1000
     batch_size: int = 100
     epochs: int = 5
     num_steps: int = 8

@@ -5,6 +5,7 @@ from statistics import fmean, stdev
 
 import numpy as np
 import torch
+from scipy.stats import t
 from torch import Tensor
 
 from lightning_neuro.common.plotting import curves, histograms, spike_raster, to_svg
@@ -14,9 +15,11 @@ from lightning_neuro.gradient_activation.callback import GradientActivation
 from lightning_neuro.gradient_activation.functional import atan, crossover
 from lightning_neuro.spiking.metrics import DeadNeurons, FiringRate
 
-ALPHA, BETA = 0.1, 20.0
+# The slope at zero is 2, as by default; the bound lies where the largest gradients of this small network are.
+ALPHA, BETA = 0.02, 100.0
 SATURATED = 3.0  # beta * |g| from which the arctangent is within a fifth of its bound
 STEPS_PER_POINT = 10
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def demonstrate(comparison: Comparison) -> Section:
@@ -60,19 +63,17 @@ def verdict(plain: Outcome, activated: Outcome) -> str:
     differences = [100 * (a - b) for a, b in zip(activated.test_accuracy, plain.test_accuracy, strict=True)]
     mean, count = fmean(differences), len(differences)
     if count == 1:
-        return (
-            f"With GAF the test accuracy was {mean:+.1f} points: one seed, which says nothing about chance. Run more."
-        )
-    error = stdev(differences) / count**0.5
-    sign = "higher with GAF" if mean > 0 else "lower with GAF" if mean < 0 else "the same with GAF"
-    sure = (
-        "That is more than twice its standard error, but few seeds make a weak judge."
-        if abs(mean) > 2 * error
-        else "That is within what chance alone would do: no difference was shown."
+        return f"With GAF the test accuracy changed by {mean:+.1f} points: one seed, which says nothing about chance."
+    margin = float(t.ppf(0.975, count - 1)) * stdev(differences) / count**0.5
+    low, high = mean - margin, mean + margin
+    judgement = (
+        "No difference was shown."
+        if low <= 0 <= high
+        else f"So {'GAF' if mean > 0 else 'training without GAF'} did better here, with these few seeds."
     )
     return (
-        f"Seed by seed, the test accuracy was on average {abs(mean):.1f} points {sign} "
-        f"(standard error {error:.1f}, {count} seeds). {sure}"
+        f"With GAF the test accuracy changed by {mean:+.1f} points, averaged over {count} seeds; the 95 % interval of "
+        f"Student's t is {low:+.1f} to {high:+.1f} points. {judgement}"
     )
 
 
@@ -80,7 +81,12 @@ def _results(comparison: Comparison, outcomes: Sequence[Outcome]) -> Table:
     plan, data = comparison.plan, comparison.data_of(0)
     settings = [("none", "none"), (f"{ALPHA:g}", f"{BETA:g}")]
     rows = [
-        (outcome.arm.name, accuracy_words(outcome.test_accuracy), f"{outcome.learning_rate:g}", *setting)
+        (
+            outcome.arm.name,
+            accuracy_words(outcome.test_accuracy).replace(" ", NO_BREAK),
+            f"{outcome.learning_rate:g}",
+            *setting,
+        )
         for outcome, setting in zip(outcomes, settings, strict=True)
     ]
     grid = plan.learning_rates
@@ -142,7 +148,7 @@ def _gradients(run: Run, images: Tensor, labels: Tensor) -> Figure:
     return Figure(
         pictures,
         f"Gradients of a network trained without GAF, on one batch, before and after activation. {'; '.join(words)}. "
-        f"Elements below {grows_below:.3f} grow; exact zeros stay zero.",
+        f"Elements below {grows_below:.3f} grow; zeros stay zero. What lies beyond the axis is counted in its ends.",
         alt="Histograms of gradient elements before and after activation",
     )
 
