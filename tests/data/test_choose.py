@@ -23,8 +23,10 @@ def test_names(name, kind, tmp_path):
             data.prepare_data()
 
 
-def test_auto_takes_fashion_mnist_and_says_so(tmp_path, write_idx, caplog):
-    folder = write_idx(tmp_path / "FashionMNIST" / "raw")
+@pytest.mark.parametrize("place", ["FashionMNIST/raw", "system"])
+def test_auto_takes_fashion_mnist_and_says_so(tmp_path, write_idx, caplog, monkeypatch, place):
+    monkeypatch.setattr("lightning_neuro.data.idx_sets.SYSTEM_FOLDERS", {"fashion_mnist": tmp_path / "system"})
+    folder = write_idx(tmp_path / place)
     write_idx(tmp_path, seed=1)  # could be MNIST: must not be read in its stead
     with caplog.at_level("INFO", ROOT):
         data = image_data(root=tmp_path, val_size=0)

@@ -147,9 +147,10 @@ def test_training_order_is_a_function_of_seed_and_epoch():
 
     assert order(0, 0) == order(0, 0)
     assert sorted(order(0, 1)) == list(range(TRAIN))
-    loader_orders = [loaded(val_size=0, seed=seed).train_dataloader().sampler for seed in (0, 1)]
-    loader_orders[0].set_epoch(1)
-    assert list(loader_orders[0]) != list(loader_orders[1]), "seed 0 in epoch 1 must differ from seed 1 in epoch 0"
+    samplers = [loaded(val_size=0, seed=seed).train_dataloader().sampler for seed in (0, 1)]
+    assert list(samplers[0]) != list(samplers[1])
+    samplers[0].set_epoch(1)
+    assert list(samplers[0]) != list(samplers[1]), "seed 0 in epoch 1 must differ from seed 1 in epoch 0"
     assert order(0, 0) != order(0, 1)
 
 
