@@ -37,7 +37,7 @@ class SpikingStateReset(Callback):
 
     Args:
         mode: what happens to the state at the start of a batch.
-        save_state: keep the carried state in checkpoints, so that a stream resumes where it stopped; needs `"detach"`.
+        save_state: keep the state that training carries in checkpoints, so that it resumes where it stopped; needs `"detach"`.
 
     Raises:
         ValueError: an unknown mode, or `save_state` without `"detach"`.
@@ -63,12 +63,12 @@ class SpikingStateReset(Callback):
         return f"SpikingStateReset[mode={self.mode}]"
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the carried state as tensors, or nothing."""
-        return {"carried": {key: dict(state) for key, state in self._carried.items()}} if self.save_state else {}
+        """Return the state that training carries, as tensors by plain name, or nothing."""
+        return {"carried": dict(self._carried.get("train", {}))} if self.save_state else {}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over the carried state of a checkpoint; each tensor moves to its neuron's device at the next batch."""
-        self._carried = {key: dict(state) for key, state in state_dict.get("carried", {}).items()}
+        self._carried["train"] = dict(state_dict.get("carried", {}))
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Check the Trainer; leave neurons silent for callbacks that copy the model in their own `setup`."""
@@ -84,8 +84,8 @@ class SpikingStateReset(Callback):
         if isinstance(model, DistributedDataParallel) and model.broadcast_buffers:
             raise MisconfigurationException(
                 "SpikingStateReset: mode='detach' needs DDP without broadcast of buffers, which would give every "
-                "process the hidden state of the first. Use Trainer(strategy=DDPStrategy(broadcast_buffers=False)); newer "
-                "versions of PyTorch call it forward_sync_buffers."
+                "process the hidden state of the first. Use Trainer(strategy=DDPStrategy(broadcast_buffers=False)), or "
+                "forward_sync_buffers=False with newer versions of PyTorch."
             )
         if any(isinstance(optimizer, torch.optim.LBFGS) for optimizer in trainer.optimizers):
             raise MisconfigurationException(
@@ -136,10 +136,6 @@ class SpikingStateReset(Callback):
     ) -> None:
         """Take the state out of the neurons."""
         self._leave(f"validate.{dataloader_idx}", pl_module)
-
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Drop the state of validation, which no later batch wants."""
-        self._forget("validate")
 
     def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the epoch silent."""

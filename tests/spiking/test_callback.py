@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_neuro._lightning import ROOT, LightningModule, MisconfigurationException, Trainer
 from lightning_neuro.spiking.callback import SpikingStateReset
-from lightning_neuro.spiking.state import hidden_state, holds_graph
+from lightning_neuro.spiking.state import detach_, hidden_state, holds_graph
 
 if ROOT == "pytorch_lightning":
     from pytorch_lightning.callbacks import Callback, ModelCheckpoint, StochasticWeightAveraging, WeightAveraging
@@ -289,6 +289,30 @@ def test_the_model_can_be_copied_between_batches(tmp_path, mode):
     trainer(tmp_path, CopyOften(), SpikingStateReset(mode)).fit(Model(), loader())
 
 
+def test_a_model_with_a_graph_can_be_copied_in_setup(tmp_path):
+    class CopyInSetup(Callback):
+        def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+            copy.deepcopy(pl_module.net)
+
+    model = Model()
+    model.loss(next(iter(loader()))[0], "before")
+    trainer(tmp_path, SpikingStateReset(), CopyInSetup()).fit(model, loader())
+
+
+@pytest.mark.parametrize("mode", ["reset", "detach"])
+def test_manual_steps_inside_a_batch_keep_the_state(tmp_path, mode):
+    class TwoSteps(Model):
+        def training_step(self, batch: list[Tensor], batch_idx: int) -> None:
+            super().training_step(batch, batch_idx)
+            detach_(self)
+            self.loss(batch[0], "second half")
+
+    model = TwoSteps(manual=True)
+    trainer(tmp_path, SpikingStateReset(mode)).fit(model, loader())
+    assert all(state for state in model.states("second half"))
+    assert len(model.states("second half")) == 4
+
+
 def test_lbfgs_runs_with_reset_and_is_refused_with_detach(tmp_path):
     trainer(tmp_path, SpikingStateReset()).fit(Model(torch.optim.LBFGS), loader())
     with pytest.raises(MisconfigurationException, match="mode='detach' cannot carry state with LBFGS"):
@@ -310,21 +334,24 @@ def test_compiled_model(tmp_path):
     assert compiled.states("train")[-1].keys() == plain.states("train")[-1].keys()
 
 
+@pytest.mark.filterwarnings("ignore:.*ended before the epoch ended")
 @pytest.mark.parametrize("stop", [1, 3])
 def test_resume_in_the_middle_of_an_epoch_is_bit_identical(tmp_path, stop):
+    # The same batch again and again, because a plain DataLoader does not go on where it stopped.
+    batches = DataLoader(TensorDataset(loader().dataset.tensors[0][:2].repeat(4, 1)), batch_size=2)
     whole = Model()
-    trainer(tmp_path, SpikingStateReset("detach", save_state=True)).fit(whole, loader())
+    trainer(tmp_path, SpikingStateReset("detach", save_state=True)).fit(whole, batches)
     first, second = Model(), Model()
     saver = ModelCheckpoint(tmp_path, filename="mid", save_top_k=-1, every_n_train_steps=stop)
     run = trainer(
         tmp_path, saver, SpikingStateReset("detach", save_state=True), enable_checkpointing=True, max_steps=stop
     )
-    run.fit(first, loader())
+    run.fit(first, batches)
     (path,) = tmp_path.glob("*.ckpt")
-    saved = torch.load(path, weights_only=True)["callbacks"]["SpikingStateReset[mode=detach]"]["carried"]["train"]
+    saved = torch.load(path, weights_only=True)["callbacks"]["SpikingStateReset[mode=detach]"]["carried"]
     assert saved.keys() == {"net.1.mem", "net.3.spk", "net.3.mem"}
     run = trainer(tmp_path, saver, SpikingStateReset("detach", save_state=True), enable_checkpointing=True)
-    run.fit(second, loader(), ckpt_path=path)
+    run.fit(second, batches, ckpt_path=path)
     states = whole.states("train")[stop]
     assert all(torch.equal(second.states("train")[0][name], value) for name, value in states.items())
     assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(second), strict=True))
