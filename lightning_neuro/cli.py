@@ -123,6 +123,9 @@ def _run_lightning(words: list[str]) -> None:
     with warnings.catch_warnings():
         # Lightning warns whoever hands over words while the process has some as well: here they are the same.
         warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
+        # Between Lightning and its parser; no user can do anything about it.
+        for module in ("jsonargparse", r"(pytorch_lightning|lightning\.pytorch)\.cli"):
+            warnings.filterwarnings("ignore", category=DeprecationWarning, module=module)
         lightning_cli(
             LightningModule,
             LightningDataModule,

@@ -33,7 +33,8 @@ def one_line(error: Exception) -> str | None:
     for candidate in _chain(error):
         if isinstance(candidate, UsageError) or _is_our_check(candidate):
             return _joined(str(candidate))
-    if type(error).__name__ == "MisconfigurationException":
+    # Lightning's own refusals: a combination it cannot run, a config.yaml of an earlier run in the way.
+    if type(error).__name__ == "MisconfigurationException" or "SaveConfigCallback expected" in str(error):
         return _joined(str(error))
     if isinstance(error, argparse.ArgumentError) or str(error).startswith("Does not validate"):
         return parser_complaint(str(error))

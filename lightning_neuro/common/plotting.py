@@ -89,7 +89,7 @@ def spike_raster(spikes: ArrayLike, *, title: str = "", ylabel: str = "neuron") 
     grid = _matrix("spike_raster", "spikes", spikes)
     figure, axes = _blank(title, "time step", ylabel)
     step, neuron = np.nonzero(grid > 0)
-    axes.scatter(step, neuron, marker="_", s=22, linewidths=1.1, color=SERIES[0])
+    axes.scatter(step, neuron, marker="_", s=36, linewidths=1.1, color=SERIES[0])
     axes.set_xlim(-0.5, len(grid) - 0.5)
     axes.set_ylim(-1, grid.shape[1])
     axes.grid(visible=False)
@@ -97,7 +97,7 @@ def spike_raster(spikes: ArrayLike, *, title: str = "", ylabel: str = "neuron") 
 
 
 def histograms(
-    samples: Mapping[str, ArrayLike], *, title: str = "", xlabel: str = "", bins: int = 60, percentile: float = 99.5
+    samples: Mapping[str, ArrayLike], *, title: str = "", xlabel: str = "", bins: int = 60, percentile: float = 99.9
 ) -> "Figure":
     """Outlines of several samples over the same bins, counts on a logarithmic axis.
 

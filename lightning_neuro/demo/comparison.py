@@ -39,7 +39,7 @@ class Plan:
     data: DataName = "auto"
     seeds: int = 3
     tuning_seeds: int = 2
-    learning_rates: Sequence[float] = (0.005, 0.01, 0.02, 0.04)
+    learning_rates: Sequence[float] = (0.01, 0.02, 0.04, 0.08)
     train_images: int = 6000
     val_images: int = 1000
     batch_size: int = 100

@@ -29,6 +29,7 @@ def demonstrate(comparison: Comparison) -> Section:
     for outcome in outcomes:
         comparison.tell(f"{outcome.arm.name}: test accuracy {accuracy_words(outcome.test_accuracy)}")
     images, labels = next(iter(comparison.data_of(0).val_dataloader()))
+    names = comparison.data_of(0).class_names
     return Section(
         "Gradient activation (GAF)",
         [
@@ -41,7 +42,7 @@ def demonstrate(comparison: Comparison) -> Section:
             _learning_curves(outcomes),
             _tuning_curves(outcomes),
             _gradients(outcomes[0].runs[0], images, labels),
-            _spikes(outcomes[1].runs[0], images),
+            _spikes(outcomes[1].runs[0], images, [names[label] for label in labels]),
         ],
     )
 
@@ -63,7 +64,7 @@ def verdict(plain: Outcome, activated: Outcome) -> str:
     differences = [100 * (a - b) for a, b in zip(activated.test_accuracy, plain.test_accuracy, strict=True)]
     mean, count = fmean(differences), len(differences)
     if count == 1:
-        return f"With GAF the test accuracy changed by {mean:+.1f} points: one seed, which says nothing about chance."
+        return f"With GAF the test accuracy changed by {mean:+z.1f} points: one seed, which says nothing about chance."
     margin = float(t.ppf(0.975, count - 1)) * stdev(differences) / count**0.5
     low, high = mean - margin, mean + margin
     judgement = (
@@ -72,8 +73,8 @@ def verdict(plain: Outcome, activated: Outcome) -> str:
         else f"So {'GAF' if mean > 0 else 'training without GAF'} did better here, with these few seeds."
     )
     return (
-        f"With GAF the test accuracy changed by {mean:+.1f} points, averaged over {count} seeds; the 95 % interval of "
-        f"Student's t is {low:+.1f} to {high:+.1f} points. {judgement}"
+        f"With GAF the test accuracy changed by {mean:+z.1f} points, averaged over {count} seeds; the 95 % interval of "
+        f"Student's t is {low:+z.1f} to {high:+z.1f} points. {judgement}"
     )
 
 
@@ -143,29 +144,30 @@ def _gradients(run: Run, images: Tensor, labels: Tensor) -> Figure:
         enlarged = ((g.abs() < grows_below) & (g != 0)).float().mean().item()
         saturated = (BETA * g.abs() > SATURATED).float().mean().item()
         words.append(
-            f"{name}: {100 * enlarged:.1f} % of the elements grow, {100 * saturated:.1f} % are held near the bound"
+            f"in the {name}, {100 * enlarged:.1f} % of the elements grow, {100 * saturated:.1f} % come near the bound"
         )
     return Figure(
         pictures,
-        f"Gradients of a network trained without GAF, on one batch, before and after activation. {'; '.join(words)}. "
+        f"Gradients of a network trained without GAF, on one batch, before and after activation: {'; '.join(words)}. "
         f"Elements below {grows_below:.3f} grow; zeros stay zero. What lies beyond the axis is counted in its ends.",
         alt="Histograms of gradient elements before and after activation",
     )
 
 
-def _spikes(run: Run, images: Tensor) -> Figure:
+def _spikes(run: Run, images: Tensor, classes: Sequence[str]) -> Figure:
     spikes = run.model.cpu().hidden_spikes(images)
     rate, dead = FiringRate(), DeadNeurons()
     rate.update(spikes)
     dead.update(spikes)
     pictures = [
-        to_svg(spike_raster(spikes[:, index], title=f"Validation image {index + 1}", ylabel="hidden neuron"))
+        to_svg(spike_raster(spikes[:, index], title=f"Spikes for: {classes[index]}", ylabel="hidden neuron"))
         for index in range(2)
     ]
     return Figure(
         pictures,
-        f"Spikes of the hidden neurons of a network trained with GAF, for two images. Over a batch of {len(images)}, a "
-        f"neuron fires in {100 * rate.compute():.0f} % of the time steps; {100 * dead.compute():.0f} % never fire.",
+        "Spikes of the hidden neurons of a network trained with GAF, for two validation images. Over a batch of "
+        f"{len(images)}, a neuron fires in {100 * rate.compute():.0f} % of the time steps, and "
+        f"{100 * dead.compute():.0f} % never fire.",
         alt="Spike rasters of the hidden layer",
     )
 

@@ -1,0 +1,43 @@
+import re
+
+import pytest
+
+from lightning_neuro.demo import run_demo
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    return run_demo(tmp_path_factory.mktemp("demo") / "new", "digits", seeds=2, fast=True)
+
+
+def test_report_holds_every_part(page):
+    html = page.read_text(encoding="utf-8")
+    for part in (
+        "<title>lightning_neuro demonstration</title>",
+        "the 8x8 digits of scikit-learn",
+        "its numbers mean nothing",
+        "Gradient activation (GAF)",
+        "Training loss",
+        "Validation accuracy",
+        "Gradient, hidden layer",
+        "Spikes for: ",
+        "lightning-neuro demo --data digits --seeds 2 --fast",
+        ">torch<",
+    ):
+        assert part in html, part
+    assert html.count("<svg") == 7
+    assert re.search(r"<th scope=\"row\">with GAF</th><td>[\d.]+\N{NO-BREAK SPACE}±", html)
+    assert page.name == "index.html"
+
+
+def test_report_loads_nothing(page):
+    html = page.read_text(encoding="utf-8")
+    assert not re.search(r"""(?:src|href)\s*=\s*["'](?!#|data:)""", html)
+    assert not re.search(r"url\(\s*(?!#)", html)
+
+
+def test_data_and_place_are_told(tmp_path, capsys):
+    run_demo(tmp_path, "digits", seeds=1, fast=True)
+    told = capsys.readouterr().out
+    assert "Data: the 8x8 digits of scikit-learn\n" in told
+    assert f"Report: {tmp_path.resolve() / 'index.html'}" in told

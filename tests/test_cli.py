@@ -1,0 +1,145 @@
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lightning_neuro import __version__
+from lightning_neuro._lightning import Callback, MisconfigurationException
+from lightning_neuro.cli import main
+from lightning_neuro.cli_messages import one_line
+
+CONFIG = Path(__file__).parents[1] / "examples" / "configs" / "gradient_activation.yaml"
+DIGITS = ["--data", "DigitsData", "--model", "SpikingClassifier", "--model.in_features", "64"]
+QUICK = ["--trainer.fast_dev_run", "true", "--trainer.accelerator", "cpu", "--trainer.logger", "false"]
+GAF = ["--trainer.callbacks+=GradientActivation"]
+
+
+class CallbackThatFails(Callback):
+    """Fails while training, in a line that is not of this package."""
+
+    def on_train_start(self, trainer, pl_module):
+        raise ValueError("a defect of the user's own")
+
+
+class CallbackThatDisagrees(Callback):
+    def on_train_start(self, trainer, pl_module):
+        raise MisconfigurationException("Cannot go\n  together.")
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    # The command line reads these from the process; a test's own options would be confusing in a message.
+    monkeypatch.setattr(sys, "argv", ["lightning-neuro"])
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"lightning-neuro {__version__}\n"
+
+
+@pytest.mark.parametrize("words", [[], ["--help"]])
+def test_help_names_every_command(words, capsys):
+    assert main(words) == 0
+    told = capsys.readouterr().out
+    for command in ("fit", "validate", "test", "predict", "demo"):
+        assert f"\n    {command} " in told
+
+
+def test_help_of_a_command_shows_its_options(capsys):
+    assert main(["demo", "--help"]) == 0
+    assert "--seeds" in capsys.readouterr().out
+    assert main(["fit", "--help"]) == 0
+    assert "--trainer.max_epochs" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["fit", "validate", "test", "predict"])
+def test_each_command_runs_with_short_names(command):
+    callbacks = [*GAF, "--trainer.callbacks.alpha=0.3"] if command == "fit" else []
+    assert main([command, *DIGITS, *QUICK, *callbacks]) == 0
+
+
+def test_options_reach_the_callback(capsys):
+    assert main(["fit", *DIGITS, *GAF, "--trainer.callbacks.alpha=0.3", "--print_config"]) == 0
+    told = capsys.readouterr().out
+    assert "GradientActivation" in told
+    assert "alpha: 0.3" in told
+
+
+def test_config_of_the_examples_runs():
+    assert main(["fit", "--config", str(CONFIG), *QUICK]) == 0
+
+
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")
+def test_a_checkpoint_of_fit_can_be_tested(tmp_path, capsys):
+    small = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2"]
+    assert main(["fit", "--config", str(CONFIG), *small]) == 0
+    (checkpoint,) = tmp_path.glob("runs/lightning_logs/version_0/checkpoints/*.ckpt")
+    config = tmp_path / "runs/lightning_logs/version_0/config.yaml"
+    assert main(["test", "--config", str(CONFIG), "--ckpt_path", str(checkpoint)]) == 0
+    assert config.is_file()
+    assert "test_accuracy" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["bogus"], "invalid choice: 'bogus'"),
+        (["demo", "--seeds", "few"], "argument --seeds: invalid int value: 'few'. See: lightning-neuro demo --help"),
+        (["demo", "--seeds", "0", "--data", "digits"], "demo: seeds must be at least 1, got 0."),
+        (["fit", "--data", "DigitsData"], "the following arguments are required: --model."),
+        (["fit", "--config", "none.yaml"], "--config: File does not exist"),
+        (["fit", *DIGITS, "--nonsense", "3"], "unrecognized arguments: --nonsense 3."),
+        (["fit", *DIGITS, *GAF, "--trainer.callbacks.alpha=-1"], "GradientActivation: alpha must be greater than 0"),
+        (["fit", *DIGITS, "--data.batch_size", "0"], "DigitsData: batch_size must be at least 1, got 0."),
+        (["fit", *DIGITS, "--model.beta=high"], "--model.beta: SpikingClassifier: expected float, got high."),
+        (["fit", *DIGITS, "--model.bet=1"], "--model: SpikingClassifier: Option 'bet' is not accepted."),
+        (["fit", *DIGITS, *GAF, "--trainer.callbacks.gamma=1"], "GradientActivation: Option 'gamma' is not accepted."),
+        (["fit", *DIGITS, "--trainer.max_epochs=x"], "--trainer.max_epochs: expected int, got x."),
+        (["fit", "--model", "SpikingClassifier", "--data", "Digits"], "Did you mean DigitsData?"),
+        (["fit", *DIGITS, "--trainer.callbacks+=GradientActivaton"], "Did you mean GradientActivation?"),
+        (["fit", "--data", "DigitsData", "--model", "SpikingClassifier", *QUICK], "Set in_features=64."),
+        (["fit", *DIGITS, *QUICK, f"--trainer.callbacks+={__name__}.CallbackThatDisagrees"], "Cannot go together."),
+    ],
+)
+def test_mistakes_are_told_in_one_line(words, told, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, __name__, sys.modules.get(__name__) or _this_module())
+    assert main(words) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("lightning-neuro: ")
+    assert told in last
+    assert len(last) < 250
+
+
+def test_defects_keep_their_traceback(monkeypatch):
+    monkeypatch.setitem(sys.modules, __name__, sys.modules.get(__name__) or _this_module())
+    with pytest.raises(ValueError, match="a defect of the user's own"):
+        main(["fit", *DIGITS, *QUICK, f"--trainer.callbacks+={__name__}.CallbackThatFails"])
+
+
+def test_a_missing_extra_is_named(monkeypatch, capsys):
+    find = importlib.util.find_spec
+    missing = {"jsonargparse", "matplotlib"}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name in missing else find(name, *rest))
+    assert main(["fit", *DIGITS]) == 2
+    assert "pip install 'lightning-neuro[cli]'" in capsys.readouterr().err
+    assert main(["demo"]) == 2
+    assert "pip install 'lightning-neuro[plot]'" in capsys.readouterr().err
+
+
+def test_unknown_errors_are_not_shortened():
+    assert one_line(RuntimeError("x")) is None
+    assert one_line(ValueError("raised nowhere")) is None
+
+
+def test_python_m():
+    done = subprocess.run([sys.executable, "-m", "lightning_neuro", "nothing"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+
+
+def _this_module():
+    return type("Module", (), {"CallbackThatFails": CallbackThatFails, "CallbackThatDisagrees": CallbackThatDisagrees})
