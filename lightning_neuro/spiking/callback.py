@@ -37,7 +37,7 @@ class SpikingStateReset(Callback):
 
     Args:
         mode: what happens to the state at the start of a batch.
-        save_state: keep the state that training carries in checkpoints, so that it resumes where it stopped; needs `"detach"`.
+        save_state: keep the state that training carries in checkpoints, so that it resumes with it; needs `"detach"`.
 
     Raises:
         ValueError: an unknown mode, or `save_state` without `"detach"`.
