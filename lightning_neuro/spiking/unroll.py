@@ -38,7 +38,7 @@ def unroll(
         num_steps: number of steps for a static input.
         state: the state to start from, as an earlier call returned it; None starts afresh.
         checkpoint_every: keep the activations of this many steps only and recompute the others in the backward pass
-            (`torch.utils.checkpoint`): the gradients are the same to the last bit, memory falls, time grows by a third.
+            (`torch.utils.checkpoint`): the same gradients to the last bit, for less memory and a second forward pass.
 
     Returns:
         The outputs of all steps, each tensor stacked to `(T, B, ...)` in the tuples or dicts that a step gives them in,
