@@ -49,8 +49,8 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0 if done, 2 if the call has to be corrected.
 
-    >>> main(["--version"])
-    lightning-neuro 0.1.0.dev0
+    >>> main(["--version"])  # doctest: +ELLIPSIS
+    lightning-neuro ...
     0
     """
     words = list(sys.argv[1:] if args is None else args)

@@ -64,9 +64,7 @@ def curves(
     if x is None:
         axes.locator_params(axis="x", integer=True)
     elif log_x:
-        axes.set_xscale("log")
-        axes.set_xticks(np.asarray(x), [f"{place:g}" for place in np.asarray(x)])
-        axes.set_xticks([], minor=True)
+        _mark_on_log_axis(axes, np.asarray(x))
     _legend(axes)
     return figure
 
@@ -169,6 +167,12 @@ def _blank(title: str, xlabel: str, ylabel: str) -> tuple["Figure", "Axes"]:
         spine.set_visible(side == "bottom")
         spine.set_color(LINE)
     return figure, axes
+
+
+def _mark_on_log_axis(axes: "Axes", places: "np.ndarray[Any, Any]") -> None:
+    axes.set_xscale("log")
+    axes.set_xticks(places, [f"{place:g}" for place in places])
+    axes.set_xticks([], minor=True)
 
 
 def _legend(axes: "Axes") -> None:

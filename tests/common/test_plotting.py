@@ -22,6 +22,9 @@ def test_curves_draw_every_seed_the_mean_and_the_band():
 def test_curves_stand_at_the_given_places():
     axes = curves({"a": [[1.0, 2.0]]}, x=[10, 20]).axes[0]
     assert list(axes.lines[-1].get_xdata()) == [10, 20]
+    axes = curves({"a": [[1.0, 2.0, 3.0]]}, x=[0.01, 0.02, 0.04], log_x=True).axes[0]
+    assert axes.get_xscale() == "log"
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0.01", "0.02", "0.04"]
 
 
 @settings(max_examples=25, deadline=None)

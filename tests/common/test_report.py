@@ -93,7 +93,7 @@ def test_same_content_gives_the_same_page(tmp_path):
     assert once("first.html") == once("second.html")
 
 
-@given(words=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
+@given(words=st.text(st.sampled_from("<>&\"'/=!b; é"), min_size=1))
 def test_every_text_is_escaped(words):
     section = Section(words, [words, Table([words], [[words]], words), Figure([PNG], words, words)])
     read = outline(section.to_html()).text

@@ -60,6 +60,12 @@ def test_callbacks_of_an_arm_take_part(told_and_outcomes):
     assert plain.runs[0].val_loss[0] > plain.runs[0].val_loss[1]
 
 
+def test_first_weights_differ_from_seed_to_seed(told_and_outcomes):
+    frozen = told_and_outcomes[1][2]  # its weights are still the first ones
+    first, second = (run.model.synapses[1].weight for run in frozen.runs)
+    assert not torch.equal(first, second)
+
+
 def test_every_step_and_epoch_is_kept(told_and_outcomes):
     run = told_and_outcomes[1][0].runs[0]
     assert (len(run.train_loss), len(run.val_loss), len(run.val_accuracy)) == (8, 2, 2)
