@@ -62,7 +62,7 @@ def _plan(data: DataName, seeds: int, *, small_images: bool, fast: bool) -> Plan
     plan = Plan(data=data, seeds=seeds)
     if small_images:
         plan = replace(plan, train_images=1100, val_images=340, batch_size=50, epochs=10)
-        plan = replace(plan, learning_rates=(0.01, 0.02, 0.04, 0.08))
+        plan = replace(plan, learning_rates=(0.04, 0.08, 0.16, 0.32))
     if fast:
         plan = replace(plan, train_images=500, val_images=300, epochs=2, tuning_seeds=1)
         plan = replace(plan, learning_rates=plan.learning_rates[1:3])
