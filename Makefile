@@ -1,0 +1,45 @@
+# `make demo` and `make test` need Python 3.11 or newer and nothing else: each makes the virtual environment if it is
+# missing, installs what it needs with the pinned versions of constraints.txt, and runs.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+# One process per core, each with one thread, so that they do not fight over the cores.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto
+
+.PHONY: demo test test-roots check bench clean
+
+demo: $(VENV)/.demo
+	$(BIN)/lightning-neuro demo
+
+test: $(VENV)/.dev
+	$(PYTEST)
+
+# Everything once more on the other copy of Lightning, `lightning.pytorch`.
+test-roots: $(VENV)/.dev
+	LIGHTNING_NEURO_IMPORT_ROOT=lightning.pytorch $(PYTEST) -m "not slow"
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --doctest-modules lightning_neuro
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/gradient_activation.py
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) --editable ".[cli,plot,data]"
+	touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) --editable ".[dev]"
+	touch $@ $(VENV)/.demo
+
+clean:
+	rm -rf $(VENV) report runs lightning_logs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
