@@ -87,7 +87,7 @@ def multi_tensor_(steps: Sequence[Step]) -> None:
     torch._foreach_sign_(pulls)
     torch._foreach_mul_(pulls, [step.drift for step in steps])
     torch._foreach_mul_(pulls, torch._foreach_abs(signs))
-    shown = torch._foreach_clamp_min(thetas, 0.0)
+    shown = list(torch._foreach_clamp_min(thetas, 0.0))
     if weights[0].dtype != thetas[0].dtype:
         shown = [tensor.to(weights[0].dtype).to(thetas[0].dtype) for tensor in shown]
     torch._foreach_sub_(thetas, shown)

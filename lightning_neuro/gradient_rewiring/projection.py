@@ -1,0 +1,308 @@
+"""What Grad R and Deep R share: a hidden theta behind every weight, kept in step with an optimizer.
+
+The optimizer trains the weights as ever. After each of its steps a hook reads where it has put them, moves theta
+accordingly and writes the projected weights back in place. Before each step, and after a closure if there is one, a
+second hook looks at the gradients and at whether somebody else has written to the weights.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.optim import LBFGS, Optimizer
+
+from lightning_neuro.common import checks
+from lightning_neuro.gradient_rewiring import functional
+from lightning_neuro.gradient_rewiring.draws import generator
+from lightning_neuro.gradient_rewiring.functional import ZeroSign
+
+OnNonfinite: TypeAlias = Literal["raise", "skip", "ignore"]
+PerTensor: TypeAlias = float | Mapping[str, float]
+
+
+class Projection(ABC):
+    """Keeps `weight = sign * max(theta, 0)` through the steps of an optimizer.
+
+    Args:
+        optimizer: any elementwise torch optimizer; `LBFGS` is refused.
+        named_parameters: pairs of a name and a weight that the optimizer trains, or a mapping.
+        zero_sign: as in `functional.split`.
+        on_nonfinite: when a gradient of a managed weight is NaN or infinite, `"raise"` a `FloatingPointError` before
+            anything has changed, `"skip"` the step for all parameters of the optimizer, or `"ignore"` it.
+        seed: of random signs and whatever else is drawn.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        named_parameters: Iterable[tuple[str, nn.Parameter]] | Mapping[str, nn.Parameter],
+        *,
+        zero_sign: ZeroSign,
+        on_nonfinite: OnNonfinite,
+        seed: int,
+    ) -> None:
+        owner = type(self).__name__
+        self.zero_sign = checks.choice(owner, "zero_sign", zero_sign, ("random", "dead"))
+        self.on_nonfinite = checks.choice(owner, "on_nonfinite", on_nonfinite, ("raise", "skip", "ignore"))
+        self.seed = checks.integer(owner, "seed", seed, at_least=0)
+        pairs = named_parameters.items() if isinstance(named_parameters, Mapping) else named_parameters
+        self.optimizer = optimizer
+        self.weights = _checked_weights(owner, optimizer, list(pairs))
+        self.theta: dict[str, Tensor] = {}
+        self.sign: dict[str, Tensor] = {}
+        self.steps = 0
+        self.frozen = False
+        self.resynchronised = 0
+        self._seen: dict[str, tuple[int, int]] = {}
+        self._handles: list[Any] = []
+
+    def _attach(self) -> None:
+        """Take the weights apart and begin to follow the optimizer; the last act of a constructor."""
+        for name, weight in self.weights.items():
+            signs = functional.split(weight, self.zero_sign, generator(self.seed, name))  # type: ignore[arg-type]
+            self.theta[name], self.sign[name] = signs
+        self._handles = [
+            self.optimizer.register_step_pre_hook(self._before_step),
+            self.optimizer.register_step_post_hook(self._after_step),
+        ]
+        self._look()
+
+    @abstractmethod
+    def _update_(self, names: list[str]) -> None:
+        """Move theta and project the weights that the optimizer has just moved."""
+
+    def remove(self) -> None:
+        """Stop following the optimizer; weights, theta and signs stay as they are."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+
+    def freeze(self) -> None:
+        """Keep the connections as they are from now on; weights go on learning."""
+        self.frozen = True
+
+    def connectivity(self) -> dict[str, float]:
+        """Return the fraction of weights that are not 0, by name and in `"total"`."""
+        counts = {name: int(weight.count_nonzero()) for name, weight in self.weights.items()}
+        sizes = {name: weight.numel() for name, weight in self.weights.items()}
+        return {n: counts[n] / sizes[n] for n in counts} | {"total": sum(counts.values()) / sum(sizes.values())}
+
+    @torch.no_grad()
+    def trim_(self, keep: Mapping[str, int]) -> None:
+        """Leave only the strongest connections, as many per tensor as `keep` says; never adds one."""
+        for name, count in keep.items():
+            self.theta[name].copy_(functional.trim(self.theta[name], count))
+            self._show_(name)
+        self._look()
+
+    @torch.no_grad()
+    def resync(self, names: Iterable[str] | None = None) -> None:
+        """Take weights that somebody else has set for the truth: adjust theta and signs to them.
+
+        Called by itself before a step when a weight was written to in place; call it after writing through `.data`.
+
+        Args:
+            names: which; None for all.
+        """
+        for name in self.weights if names is None else names:
+            weight = self.weights[name]
+            theta, sign = (_like(tensor, weight) for tensor in (self.theta[name], self.sign[name]))
+            self.theta[name], self.sign[name] = functional.adopt(theta, sign, weight)
+            self.resynchronised += 1
+        self._look()
+
+    @torch.no_grad()
+    def project_(self) -> None:
+        """Bring weights that were averaged or swapped in back to the connections of theta, and theta to their size."""
+        for name, weight in self.weights.items():
+            connected = self.theta[name] > 0
+            strength = (self.sign[name] * weight).to(self.theta[name].dtype)
+            self.theta[name].copy_(strength.where(connected, self.theta[name]))
+            self._show_(name)
+        self._look()
+
+    @torch.no_grad()
+    def differing(self) -> list[str]:
+        """Return the names of weights that are not `sign * max(theta, 0)`, element by element."""
+        return [
+            name
+            for name, weight in self.weights.items()
+            if not torch.equal(weight, functional.join(self.theta[name], self.sign[name]).to(weight.dtype))
+        ]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return tensors and builtin types only, so that `torch.load(weights_only=True)` reads them."""
+        tensors = {name: {"theta": self.theta[name], "sign": self.sign[name]} for name in self.weights}
+        return {"steps": self.steps, "frozen": self.frozen, "tensors": tensors}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up a state; where the weights are not those that belong to it, the weights win.
+
+        Raises:
+            ValueError: it belongs to other tensors; nothing has changed then.
+        """
+        self._check_state(state["tensors"])
+        for name, saved in state["tensors"].items():
+            self.theta[name].copy_(saved["theta"])
+            self.sign[name].copy_(saved["sign"])
+        self.steps, self.frozen = int(state["steps"]), bool(state["frozen"])
+        self.resync(self.differing())
+
+    def _check_state(self, saved: Mapping[str, Any]) -> None:
+        shapes = {name: tuple(tensors["theta"].shape) for name, tensors in saved.items()}
+        expected = {name: tuple(weight.shape) for name, weight in self.weights.items()}
+        if shapes != expected:
+            missing = [f"{n!r} {expected[n]}" for n in expected if n not in shapes]
+            unknown = [f"{n!r} {shapes[n]}" for n in shapes if n not in expected]
+            other = [
+                f"{n!r} {shapes[n]} instead of {expected[n]}"
+                for n in shapes.keys() & expected
+                if shapes[n] != expected[n]
+            ]
+            parts = {"missing": missing, "not in this model": unknown, "of another shape": other}
+            told = "; ".join(f"{what}: {', '.join(which)}" for what, which in parts.items() if which)
+            raise ValueError(
+                f"{type(self).__name__}: the state belongs to another model or selection of weights ({told}). "
+                "Load the checkpoint into the model that wrote it."
+            )
+
+    def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
+        """Look before the step; with a closure, which computes the gradients, when it has done so."""
+        closure = kwargs.get("closure") if "closure" in kwargs else (args[1] if len(args) > 1 else None)
+        if closure is None:
+            self._prepare()
+            return None
+
+        def watched() -> Any:
+            loss = closure()
+            self._prepare()
+            return loss
+
+        return (args, {**kwargs, "closure": watched}) if "closure" in kwargs else ((args[0], watched), kwargs)
+
+    def _prepare(self) -> None:
+        changed = [name for name, weight in self.weights.items() if self._seen[name] != _stamp(weight)]
+        if changed:
+            self.resync(changed)
+        if self.on_nonfinite != "ignore" and getattr(self.optimizer, "found_inf", None) is None:
+            self._check_gradients()
+
+    def _check_gradients(self) -> None:
+        bad = [name for name, weight in self.weights.items() if weight.grad is not None and not _finite(weight.grad)]
+        if bad and self.on_nonfinite == "raise":
+            raise FloatingPointError(
+                f"{type(self).__name__}: the gradient of {bad[0]!r} holds NaN or infinity at optimizer step "
+                f"{self.steps}, which would stay in theta for ever. Nothing has changed. Lower the learning rate, look "
+                "for the cause with detect_anomaly, or pass on_nonfinite='skip'."
+            )
+        if bad:
+            self.optimizer.zero_grad(set_to_none=True)  # torch optimizers pass over parameters without gradient
+
+    @torch.no_grad()
+    def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        # A fused optimizer under a gradient scaler steps or does not on the device, and does not say.
+        found_inf = getattr(self.optimizer, "found_inf", None)
+        moved = [name for name, weight in self.weights.items() if weight.grad is not None]
+        if moved and not (found_inf is not None and bool(found_inf)):
+            self._update_(moved)
+            self.steps += 1
+        self._look()
+
+    def _fine_tune_(self, names: list[str]) -> None:
+        for name in names:
+            theta = functional.fine_tune(self.theta[name], self.sign[name], self.weights[name])
+            self.theta[name].copy_(theta)
+            self._show_(name)
+
+    def _show_(self, name: str) -> None:
+        self.weights[name].copy_(functional.join(self.theta[name], self.sign[name]))
+
+    def _look(self) -> None:
+        self._seen = {name: _stamp(weight) for name, weight in self.weights.items()}
+
+    def _groups(self) -> dict[int, dict[str, Any]]:
+        """Return each parameter's group; looked up anew, because loading a state replaces the groups."""
+        return {id(p): group for group in self.optimizer.param_groups for p in group["params"]}
+
+    def _rate(self, name: str, group: Mapping[str, Any], *, corrected: bool) -> float:
+        """Return the learning rate, with Adam's correction of the first moment if it is asked for and there is one."""
+        rate = float(group["lr"])
+        step = self.optimizer.state[self.weights[name]].get("step")
+        if not corrected or step is None or "betas" not in group:
+            return rate
+        return functional.bias_corrected(rate, float(group["betas"][0]), int(step))
+
+
+def per_tensor(owner: str, name: str, value: PerTensor, names: Iterable[str]) -> dict[str, float]:
+    """Spread one number over all tensors, or check that a mapping names each of them.
+
+    Raises:
+        ValueError: the mapping lacks a tensor or has one too many.
+
+    >>> per_tensor("Rewiring", "alpha", 0.5, ["a", "b"])
+    {'a': 0.5, 'b': 0.5}
+    """
+    names = list(names)
+    if not isinstance(value, Mapping):
+        return dict.fromkeys(names, value)
+    if set(value) != set(names):
+        raise ValueError(f"{owner}: {name} must give a number for each of {names}, got numbers for {list(value)}.")
+    return dict(value)
+
+
+def _checked_weights(
+    owner: str, optimizer: Optimizer, pairs: list[tuple[str, nn.Parameter]]
+) -> dict[str, nn.Parameter]:
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"{owner}: optimizer must be a torch.optim.Optimizer, got {type(optimizer).__name__}.")
+    if isinstance(optimizer, LBFGS):
+        raise TypeError(f"{owner}: LBFGS is not supported: its line search needs weights that stay. Use SGD or Adam.")
+    if not pairs:
+        raise ValueError(f"{owner}: there is no weight to manage. Pass pairs of a name and a weight.")
+    trained = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+    weights: dict[str, nn.Parameter] = {}
+    for name, weight in pairs:
+        _check_weight(owner, name, weight)
+        same = next((other for other, known in weights.items() if known is weight), name if name in weights else None)
+        if same is not None:
+            raise ValueError(f"{owner}: {name!r} is tied to {same!r}: one weight cannot be managed twice.")
+        if id(weight) not in trained:
+            raise ValueError(f"{owner}: {name!r} is not among the parameters of {type(optimizer).__name__}.")
+        if "lr" not in trained[id(weight)]:
+            raise ValueError(f"{owner}: {type(optimizer).__name__} has no learning rate 'lr', which the prior needs.")
+        weights[name] = weight
+    return weights
+
+
+def _check_weight(owner: str, name: str, weight: Any) -> None:
+    if not isinstance(weight, nn.Parameter):
+        raise TypeError(f"{owner}: {name!r} must be a parameter, got {type(weight).__name__}.")
+    if hasattr(weight, "device_mesh") or type(weight).__name__ == "FlatParameter" or not weight.numel():
+        raise TypeError(
+            f"{owner}: {name!r} is sharded, flattened or empty here, so signs and counts of the whole weight are out "
+            "of reach. Use a strategy that keeps whole parameters, such as DDP."
+        )
+    if not weight.is_floating_point() or weight.layout != torch.strided:
+        raise TypeError(f"{owner}: {name!r} must be real and dense, got {weight.dtype}, {weight.layout}.")
+    if not bool(weight.isfinite().all()):
+        raise ValueError(f"{owner}: {name!r} holds NaN or infinity. Initialise it before it is managed.")
+
+
+def _finite(gradient: Tensor) -> bool:
+    """Tell whether all elements are finite; one sum first, which overflows only rarely."""
+    values = gradient.coalesce().values() if gradient.is_sparse else gradient
+    return bool(values.sum().isfinite()) or bool(values.isfinite().all())
+
+
+def _stamp(weight: Tensor) -> tuple[int, int]:
+    return weight._version, weight.data_ptr()
+
+
+def _like(tensor: Tensor, weight: Tensor) -> Tensor:
+    """Return a tensor on the device and in the memory order of a weight."""
+    if tensor.device == weight.device and tensor.stride() == weight.stride():
+        return tensor
+    return torch.empty_like(weight, dtype=tensor.dtype).copy_(tensor)

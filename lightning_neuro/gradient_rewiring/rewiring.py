@@ -1,0 +1,131 @@
+"""Grad R on any torch optimizer, without Lightning."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, TypeAlias
+
+from torch import nn
+from torch.optim import Optimizer
+
+from lightning_neuro.common import checks
+from lightning_neuro.gradient_rewiring import functional
+from lightning_neuro.gradient_rewiring.control import SparsityController
+from lightning_neuro.gradient_rewiring.functional import ZeroSign
+from lightning_neuro.gradient_rewiring.in_place import Step, rewire_
+from lightning_neuro.gradient_rewiring.projection import OnNonfinite, PerTensor, Projection, per_tensor
+
+PriorScale: TypeAlias = Literal["reference", "lr"]
+
+
+class Rewiring(Projection):
+    """Learns connections and weights together: each weight is a fixed sign times a rectified parameter theta.
+
+    `w = s max(theta, 0)`; the gradient moves theta of connected and dormant synapses alike, and a Laplacian prior of
+    rate alpha pulls theta towards its centre, far below 0 unless alpha is large. With a number for alpha this is the
+    published rule, in which alpha decides how sparse the net becomes and `sparsity` only places the centre; with a
+    controller, ours, the pull follows the sparsity.
+
+    Args:
+        optimizer: any elementwise torch optimizer; build it first. `LBFGS` is refused.
+        named_parameters: pairs of a name and a weight that the optimizer trains, or a mapping.
+        alpha: rate of the prior, at least 0, one for all or one by name; may be changed between steps in `.alpha`.
+        sparsity: mass of the prior below 0, from 0.5 to below 1, one for all or one by name.
+        zero_sign: what a weight that starts at 0 becomes: a dormant synapse of `"random"` sign, or `"dead"` as in
+            the authors' code.
+        prior_scale: `"reference"` scales the pull by Adam's bias-corrected learning rate and leaves it out where
+            alpha is not above Adam's eps, as in the authors' code; `"lr"` by the learning rate. The same without Adam.
+        theta_min: lower bound of theta, below 0, which bounds how long regrowth takes; None for none, as published.
+        controller: sets the pull in place of alpha.
+        on_nonfinite: for NaN and infinite gradients: `"raise"`, `"skip"` the step, or `"ignore"`.
+        seed: of the random signs.
+
+    Raises:
+        TypeError, ValueError: an argument is of the wrong type or outside its range, or a weight is tied, sharded or
+            not the optimizer's. Nothing has changed then.
+
+    Source: arXiv 2105.04916. With `torch.optim.Adam`, `zero_sign="dead"` and `prior_scale="reference"` as in the
+    authors' `GradRewiring`.
+
+    >>> import torch
+    >>> weight = nn.Parameter(torch.tensor([0.5, -0.05]))
+    >>> optimizer = torch.optim.SGD([weight], lr=0.1)
+    >>> rewiring = Rewiring(optimizer, [("w", weight)], alpha=1.0, sparsity=0.9)
+    >>> weight.grad = torch.zeros(2)
+    >>> optimizer.step()
+    >>> [round(v, 3) + 0.0 for v in weight.tolist()], [round(v, 3) for v in rewiring.theta["w"].tolist()]
+    ([0.4, 0.0], [0.4, -0.05])
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        named_parameters: Iterable[tuple[str, nn.Parameter]] | Mapping[str, nn.Parameter],
+        *,
+        alpha: PerTensor = 1e-3,
+        sparsity: PerTensor = 0.95,
+        zero_sign: ZeroSign = "random",
+        prior_scale: PriorScale = "reference",
+        theta_min: float | None = None,
+        controller: SparsityController | None = None,
+        on_nonfinite: OnNonfinite = "raise",
+        seed: int = 0,
+    ) -> None:
+        owner = type(self).__name__
+        super().__init__(optimizer, named_parameters, zero_sign=zero_sign, on_nonfinite=on_nonfinite, seed=seed)
+        self.prior_scale = checks.choice(owner, "prior_scale", prior_scale, ("reference", "lr"))
+        low = 0.0 if controller is not None else 0.5
+        self.alpha = {
+            name: checks.number(owner, "alpha", value, at_least=0)
+            for name, value in per_tensor(owner, "alpha", alpha, self.weights).items()
+        }
+        self.sparsity = {
+            name: checks.number(owner, "sparsity", value, at_least=low, below=1)
+            for name, value in per_tensor(owner, "sparsity", sparsity, self.weights).items()
+        }
+        self.theta_min = -math.inf if theta_min is None else checks.number(owner, "theta_min", theta_min, below=0)
+        self.controller = controller
+        self._attach()
+
+    def centre(self, name: str) -> float:
+        """Return where the prior of a tensor is centred; with a controller it is out of reach."""
+        if self.controller is not None:
+            return -math.inf
+        return functional.laplace_centre(self.sparsity[name], self.alpha[name])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return theta, signs, alpha, step count and the controller's state."""
+        control = None if self.controller is None else self.controller.state_dict()
+        return {**super().state_dict(), "alpha": dict(self.alpha), "controller": control}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up a state.
+
+        Raises:
+            ValueError: it belongs to other tensors; nothing has changed then.
+        """
+        super().load_state_dict(state)
+        if self.controller is not None and state.get("controller") is not None:
+            self.alpha = dict(state["alpha"])
+            self.controller.load_state_dict(state["controller"])
+
+    def _update_(self, names: list[str]) -> None:
+        if self.frozen:
+            self._fine_tune_(names)
+            return
+        if self.controller is not None:
+            self.controller.update(self.theta, self.sparsity)
+        groups = self._groups()
+        rewire_([self._step(name, groups[id(self.weights[name])]) for name in names])
+
+    def _step(self, name: str, group: Mapping[str, Any]) -> Step:
+        weight, theta, sign = self.weights[name], self.theta[name], self.sign[name]
+        return Step(weight, theta, sign, self._drift(name, group), self.centre(name), self.theta_min)
+
+    def _drift(self, name: str, group: Mapping[str, Any]) -> float:
+        step = self._rate(name, group, corrected=self.prior_scale == "reference")
+        if self.controller is not None:
+            drift = self.controller.drift[name]
+            self.alpha[name] = drift / step if step else 0.0
+            return drift
+        threshold = group.get("eps", 0.0) if self.prior_scale == "reference" and "betas" in group else 0.0
+        return step * self.alpha[name] if self.alpha[name] > threshold else 0.0
