@@ -31,6 +31,7 @@ class DeepR(Projection):
             rate, begins with all connections, and in its hard form revives weights that its next step sets to 0
             again. For comparison only.
         zero_sign: what a weight that starts at 0 becomes; always `"dead"` where `published`.
+        freeze_after: optimizer steps after which connections stay and only their weights learn; None for never.
         on_nonfinite: for NaN and infinite gradients: `"raise"`, `"skip"` the step, or `"ignore"`.
         seed: of signs, noise and choices.
         draws: builds the source of random numbers from seed, name and step.
@@ -60,12 +61,21 @@ class DeepR(Projection):
         soft: bool = False,
         published: bool = False,
         zero_sign: ZeroSign = "random",
+        freeze_after: int | None = None,
         on_nonfinite: OnNonfinite = "raise",
         seed: int = 0,
         draws: Callable[[int, str, int], Draws] = Draws,
     ) -> None:
-        owner, signs = type(self).__name__, "dead" if published else zero_sign
-        super().__init__(optimizer, named_parameters, zero_sign=signs, on_nonfinite=on_nonfinite, seed=seed)
+        owner = type(self).__name__
+        signs: ZeroSign = "dead" if published else zero_sign
+        super().__init__(
+            optimizer,
+            named_parameters,
+            zero_sign=signs,
+            on_nonfinite=on_nonfinite,
+            seed=seed,
+            freeze_after=freeze_after,
+        )
         self.l1 = checks.number(owner, "l1", l1, at_least=0)
         self.temperature = checks.number(owner, "temperature", temperature, at_least=0)
         limits: dict[str, float] = {"at_least": 0, "at_most": 1} if published else {"at_least": 0, "below": 1}

@@ -151,6 +151,20 @@ def trim(theta: Tensor, keep: int) -> Tensor:
     return result.view_as(theta)
 
 
+def strongest(thetas: dict[str, Tensor], keep: int) -> dict[str, int]:
+    """Return how many of the `keep` strongest connections of all tensors lie in each.
+
+    >>> strongest({"a": torch.tensor([0.5, 0.25]), "b": torch.tensor([0.75, -1.0])}, keep=2)
+    {'a': 1, 'b': 1}
+    """
+    order = torch.cat([theta.flatten() for theta in thetas.values()]).argsort(descending=True, stable=True)[:keep]
+    counts, first = {}, 0
+    for name, theta in thetas.items():
+        counts[name] = int(((order >= first) & (order < first + theta.numel())).sum())
+        first += theta.numel()
+    return counts
+
+
 def bias_corrected(rate: float, beta1: float, step: int) -> float:
     """Return `eta = lr / (1 - beta1^t)`, with which the authors' Adam also scales the prior.
 

@@ -32,6 +32,7 @@ class Projection(ABC):
         on_nonfinite: when a gradient of a managed weight is NaN or infinite, `"raise"` a `FloatingPointError` before
             anything has changed, `"skip"` the step for all parameters of the optimizer, or `"ignore"` it.
         seed: of random signs and whatever else is drawn.
+        freeze_after: optimizer steps after which connections stay as they are; None for never.
     """
 
     def __init__(
@@ -42,12 +43,16 @@ class Projection(ABC):
         zero_sign: ZeroSign,
         on_nonfinite: OnNonfinite,
         seed: int,
+        freeze_after: int | None = None,
     ) -> None:
         owner = type(self).__name__
         self.zero_sign = checks.choice(owner, "zero_sign", zero_sign, ("random", "dead"))
         self.on_nonfinite = checks.choice(owner, "on_nonfinite", on_nonfinite, ("raise", "skip", "ignore"))
         self.seed = checks.integer(owner, "seed", seed, at_least=0)
         pairs = named_parameters.items() if isinstance(named_parameters, Mapping) else named_parameters
+        self.freeze_after = (
+            None if freeze_after is None else checks.integer(owner, "freeze_after", freeze_after, at_least=0)
+        )
         self.optimizer = optimizer
         self.weights = _checked_weights(owner, optimizer, list(pairs))
         self.theta: dict[str, Tensor] = {}
@@ -209,6 +214,8 @@ class Projection(ABC):
         if moved and not (found_inf is not None and bool(found_inf)):
             self._update_(moved)
             self.steps += 1
+            if not self.frozen and self.freeze_after is not None and self.steps >= self.freeze_after:
+                self.freeze()
         self._look()
 
     def _fine_tune_(self, names: list[str]) -> None:

@@ -1,7 +1,7 @@
 """Grad R on any torch optimizer, without Lightning."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
 from torch import nn
@@ -36,6 +36,9 @@ class Rewiring(Projection):
             alpha is not above Adam's eps, as in the authors' code; `"lr"` by the learning rate. The same without Adam.
         theta_min: lower bound of theta, below 0, which bounds how long regrowth takes; None for none, as published.
         controller: sets the pull in place of alpha.
+        schedule: factor of alpha as a function of the optimizer step, from 0; not with a controller.
+        freeze_after: optimizer steps after which connections stay and only their weights learn; None for never.
+        trim: leave only the strongest connections that the target allows when freezing, or when `finish` is called.
         on_nonfinite: for NaN and infinite gradients: `"raise"`, `"skip"` the step, or `"ignore"`.
         seed: of the random signs.
 
@@ -67,11 +70,21 @@ class Rewiring(Projection):
         prior_scale: PriorScale = "reference",
         theta_min: float | None = None,
         controller: SparsityController | None = None,
+        schedule: Callable[[int], float] | None = None,
+        freeze_after: int | None = None,
+        trim: bool = False,
         on_nonfinite: OnNonfinite = "raise",
         seed: int = 0,
     ) -> None:
         owner = type(self).__name__
-        super().__init__(optimizer, named_parameters, zero_sign=zero_sign, on_nonfinite=on_nonfinite, seed=seed)
+        super().__init__(
+            optimizer,
+            named_parameters,
+            zero_sign=zero_sign,
+            on_nonfinite=on_nonfinite,
+            seed=seed,
+            freeze_after=freeze_after,
+        )
         self.prior_scale = checks.choice(owner, "prior_scale", prior_scale, ("reference", "lr"))
         low = 0.0 if controller is not None else 0.5
         self.alpha = {
@@ -83,7 +96,9 @@ class Rewiring(Projection):
             for name, value in per_tensor(owner, "sparsity", sparsity, self.weights).items()
         }
         self.theta_min = -math.inf if theta_min is None else checks.number(owner, "theta_min", theta_min, below=0)
-        self.controller = controller
+        if controller is not None and schedule is not None:
+            raise ValueError(f"{owner}: schedule scales alpha, which the controller sets. Give one of the two.")
+        self.controller, self.schedule, self.trim = controller, schedule, trim
         self._attach()
 
     def centre(self, name: str) -> float:
@@ -91,6 +106,22 @@ class Rewiring(Projection):
         if self.controller is not None:
             return -math.inf
         return functional.laplace_centre(self.sparsity[name], self.alpha[name])
+
+    def freeze(self) -> None:
+        """Keep the connections as they are from now on, trimmed to the target if that was asked for."""
+        self.finish()
+        super().freeze()
+
+    def finish(self) -> None:
+        """Trim to the target, if that was asked for and connections are not frozen; over all tensors or in each."""
+        if not self.trim or self.frozen:
+            return
+        each = self.controller is not None and self.controller.scope == "layer"
+        scopes = [[name] for name in self.theta] if each else [list(self.theta)]
+        for names in scopes:
+            sizes = {name: self.theta[name].numel() for name in names}
+            keep = round(sum((1 - self.sparsity[name]) * size for name, size in sizes.items()))
+            self.trim_(functional.strongest({name: self.theta[name] for name in names}, keep))
 
     def state_dict(self) -> dict[str, Any]:
         """Return theta, signs, alpha, step count and the controller's state."""
@@ -128,4 +159,5 @@ class Rewiring(Projection):
             self.alpha[name] = drift / step if step else 0.0
             return drift
         threshold = group.get("eps", 0.0) if self.prior_scale == "reference" and "betas" in group else 0.0
-        return step * self.alpha[name] if self.alpha[name] > threshold else 0.0
+        strength = self.schedule(self.steps) if self.schedule is not None else 1.0
+        return step * strength * self.alpha[name] if self.alpha[name] > threshold else 0.0
