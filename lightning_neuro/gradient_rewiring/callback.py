@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Literal
 
 from torch import nn
@@ -10,12 +11,13 @@ from torch.optim import Optimizer
 from lightning_neuro._lightning import Trainer
 from lightning_neuro.common import checks
 from lightning_neuro.common.selection import Selector
+from lightning_neuro.gradient_rewiring.admission import PerTensor
 from lightning_neuro.gradient_rewiring.control import Scope, SparsityController
 from lightning_neuro.gradient_rewiring.deep_rewiring import DeepR
 from lightning_neuro.gradient_rewiring.functional import ZeroSign
 from lightning_neuro.gradient_rewiring.lifecycle import RewiringLifecycle
 from lightning_neuro.gradient_rewiring.managed import by_pattern
-from lightning_neuro.gradient_rewiring.projection import OnNonfinite, PerTensor
+from lightning_neuro.gradient_rewiring.projection import OnNonfinite
 from lightning_neuro.gradient_rewiring.rewiring import PriorScale, Rewiring
 
 UNKNOWN_LENGTH_RAMP = 1000
@@ -151,8 +153,8 @@ class GradientRewiring(RewiringLifecycle):
 
     def _finish(self) -> None:
         for projection in self.projections:
-            assert isinstance(projection, Rewiring)
-            projection.finish()
+            if isinstance(projection, Rewiring):
+                projection.finish()
 
     def _extra_values(self) -> dict[str, float]:
         return {f"alpha/{name}": a for p in self.projections if isinstance(p, Rewiring) for name, a in p.alpha.items()}
@@ -271,5 +273,9 @@ def _schedule(owner: str, warmup_steps: int, schedule: Callable[[int], float] | 
     if warmup_steps and schedule is not None:
         raise ValueError(f"{owner}: warmup_steps and schedule say the same thing in two ways. Give one of the two.")
     if warmup_steps:
-        return lambda step: min(1.0, step / warmup_steps)
+        return partial(_warmed_up, warmup_steps)
     return schedule
+
+
+def _warmed_up(warmup_steps: int, step: int) -> float:
+    return min(1.0, step / warmup_steps)

@@ -18,9 +18,9 @@ class SparsityController:
     """Sets the pull on theta so that sparsity follows a ramp to its target and stays.
 
     Every `every` steps it measures how far theta would have to shift for the wanted fraction to be dormant, which is a
-    quantile of theta, and spreads that shift evenly over the steps to the next measurement. What the gradients undo
-    meanwhile is remembered and added. The pull is the same for all synapses of a scope, as the prior's is; it turns
-    round where the net is too sparse.
+    quantile of theta, and spreads that shift evenly over the steps to the next measurement. What the gradients did
+    meanwhile, how far sparsity came to lie off the ramp, is remembered and added. The pull is the same for all
+    synapses of a scope, as the prior's is; it turns round where the net is too sparse.
 
     The quantile comes from 65,536 synapses drawn once; the fraction of dormant ones is counted over all.
 
@@ -79,18 +79,12 @@ class SparsityController:
         dormant = sum(int((theta <= 0).sum()) for theta in thetas.values()) / total
         start = self._start.setdefault(key, dormant)
         goal = sum(sparsity[name] * size for name, size in sizes.items()) / total
-        shift = self._shift(thetas, self.target(goal, start, self.steps + self.every) - dormant) / self.every
-        habit = self._habit.get(key, 0.0)
-        self._habit[key] = habit + MEMORY * shift
-        self.drift |= dict.fromkeys(thetas, shift + habit)
-
-    def _shift(self, thetas: dict[str, Tensor], missing: float) -> float:
-        """Return by how much theta has to fall for a further fraction `missing` to be dormant."""
         sample = torch.cat([self._sample(name, theta, thetas) for name, theta in thetas.items()]).sort().values
-        dormant = int((sample <= 0).sum())
-        rank = round(dormant + missing * len(sample))
-        place = min(max(rank, 1), len(sample)) - 1
-        return float(sample[place])
+        astray = _shift(sample, self.target(goal, start, self.steps) - dormant) / self.every
+        ahead = _shift(sample, self.target(goal, start, self.steps + self.every) - dormant) / self.every
+        habit = self._habit.get(key, 0.0)
+        self._habit[key] = habit + MEMORY * astray
+        self.drift |= dict.fromkeys(thetas, ahead + habit)
 
     def _sample(self, name: str, theta: Tensor, thetas: dict[str, Tensor]) -> Tensor:
         total = sum(tensor.numel() for tensor in thetas.values())
@@ -117,3 +111,9 @@ class SparsityController:
         """Take up a state, the length of its ramp included."""
         self.steps, self.ramp_steps = int(state["steps"]), int(state["ramp_steps"])
         self.drift, self._start, self._habit = dict(state["drift"]), dict(state["start"]), dict(state["habit"])
+
+
+def _shift(ordered: Tensor, missing: float) -> float:
+    """Return by how much theta has to fall for a further fraction `missing` to be dormant; negative to rise."""
+    place = round(int((ordered <= 0).sum()) + missing * len(ordered))
+    return float(ordered[min(max(place, 1), len(ordered)) - 1])

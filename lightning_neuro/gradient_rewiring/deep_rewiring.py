@@ -8,9 +8,10 @@ from torch.optim import Optimizer
 
 from lightning_neuro.common import checks
 from lightning_neuro.gradient_rewiring import deep
+from lightning_neuro.gradient_rewiring.admission import PerTensor, per_tensor
 from lightning_neuro.gradient_rewiring.draws import Draws
 from lightning_neuro.gradient_rewiring.functional import ZeroSign
-from lightning_neuro.gradient_rewiring.projection import OnNonfinite, PerTensor, Projection, per_tensor
+from lightning_neuro.gradient_rewiring.projection import OnNonfinite, Projection
 
 
 class DeepR(Projection):

@@ -105,7 +105,7 @@ class RewiringLifecycle(Callback, ABC):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin: take the weights apart, or go on from a checkpoint."""
-        held, self._held = self._held, None
+        held, self._held = self._held or self._earlier_fit(), None
         self._detach()
         if held is None and trainer.ckpt_path is not None and not self.allow_reinit:
             raise MisconfigurationException(
@@ -175,6 +175,16 @@ class RewiringLifecycle(Callback, ABC):
         for projection in self.projections:
             projection.remove()
 
+    def _earlier_fit(self) -> dict[str, Any] | None:
+        """Return the state after an earlier fit of the same weights, if they are as it left them."""
+        managed = {id(c.parameter) for c in self.candidates if not c.reason}
+        same = {id(weight) for weight in self._weights().values()} == managed
+        return self.state_dict() if same and not any(p.differing() for p in self.projections) else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Hooks and parameters belong to one process; what a copy needs is the state.
+        return {**self.__dict__, "projections": [], "candidates": [], "_held": self.state_dict() or None}
+
     def _restore(self, held: dict[str, Any]) -> None:
         states = held["projections"]
         if len(states) != len(self.projections):
@@ -219,8 +229,8 @@ class RewiringLifecycle(Callback, ABC):
         names = {each.__name__ for each in type(trainer.strategy).__mro__}
         if trainer.strategy.handles_gradient_accumulation or names & set(SHARDING_STRATEGIES):
             raise MisconfigurationException(
-                f"{type(self).__name__}: {type(trainer.strategy).__name__} flattens, shards or owns the parameters, and "
-                "rewiring needs each weight whole. Use DDP or a single device."
+                f"{type(self).__name__}: {type(trainer.strategy).__name__} flattens, shards or owns the parameters, "
+                "and rewiring needs each weight whole. Use DDP or a single device."
             )
 
     def _check_optimizers(self, trainer: Trainer, managed: Mapping[str, nn.Parameter]) -> None:

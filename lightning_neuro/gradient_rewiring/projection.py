@@ -11,15 +11,15 @@ from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.optim import LBFGS, Optimizer
+from torch.optim import Optimizer
 
 from lightning_neuro.common import checks
 from lightning_neuro.gradient_rewiring import functional
+from lightning_neuro.gradient_rewiring.admission import checked_weights
 from lightning_neuro.gradient_rewiring.draws import generator
 from lightning_neuro.gradient_rewiring.functional import ZeroSign
 
 OnNonfinite: TypeAlias = Literal["raise", "skip", "ignore"]
-PerTensor: TypeAlias = float | Mapping[str, float]
 
 
 class Projection(ABC):
@@ -54,7 +54,7 @@ class Projection(ABC):
             None if freeze_after is None else checks.integer(owner, "freeze_after", freeze_after, at_least=0)
         )
         self.optimizer = optimizer
-        self.weights = _checked_weights(owner, optimizer, list(pairs))
+        self.weights = checked_weights(owner, optimizer, list(pairs))
         self.theta: dict[str, Tensor] = {}
         self.sign: dict[str, Tensor] = {}
         self.steps = 0
@@ -241,61 +241,6 @@ class Projection(ABC):
         if not corrected or step is None or "betas" not in group:
             return rate
         return functional.bias_corrected(rate, float(group["betas"][0]), int(step))
-
-
-def per_tensor(owner: str, name: str, value: PerTensor, names: Iterable[str]) -> dict[str, float]:
-    """Spread one number over all tensors, or check that a mapping names each of them.
-
-    Raises:
-        ValueError: the mapping lacks a tensor or has one too many.
-
-    >>> per_tensor("Rewiring", "alpha", 0.5, ["a", "b"])
-    {'a': 0.5, 'b': 0.5}
-    """
-    names = list(names)
-    if not isinstance(value, Mapping):
-        return dict.fromkeys(names, value)
-    if set(value) != set(names):
-        raise ValueError(f"{owner}: {name} must give a number for each of {names}, got numbers for {list(value)}.")
-    return dict(value)
-
-
-def _checked_weights(
-    owner: str, optimizer: Optimizer, pairs: list[tuple[str, nn.Parameter]]
-) -> dict[str, nn.Parameter]:
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"{owner}: optimizer must be a torch.optim.Optimizer, got {type(optimizer).__name__}.")
-    if isinstance(optimizer, LBFGS):
-        raise TypeError(f"{owner}: LBFGS is not supported: its line search needs weights that stay. Use SGD or Adam.")
-    if not pairs:
-        raise ValueError(f"{owner}: there is no weight to manage. Pass pairs of a name and a weight.")
-    trained = {id(p): group for group in optimizer.param_groups for p in group["params"]}
-    weights: dict[str, nn.Parameter] = {}
-    for name, weight in pairs:
-        _check_weight(owner, name, weight)
-        same = next((other for other, known in weights.items() if known is weight), name if name in weights else None)
-        if same is not None:
-            raise ValueError(f"{owner}: {name!r} is tied to {same!r}: one weight cannot be managed twice.")
-        if id(weight) not in trained:
-            raise ValueError(f"{owner}: {name!r} is not among the parameters of {type(optimizer).__name__}.")
-        if "lr" not in trained[id(weight)]:
-            raise ValueError(f"{owner}: {type(optimizer).__name__} has no learning rate 'lr', which the prior needs.")
-        weights[name] = weight
-    return weights
-
-
-def _check_weight(owner: str, name: str, weight: Any) -> None:
-    if not isinstance(weight, nn.Parameter):
-        raise TypeError(f"{owner}: {name!r} must be a parameter, got {type(weight).__name__}.")
-    if hasattr(weight, "device_mesh") or type(weight).__name__ == "FlatParameter" or not weight.numel():
-        raise TypeError(
-            f"{owner}: {name!r} is sharded, flattened or empty here, so signs and counts of the whole weight are out "
-            "of reach. Use a strategy that keeps whole parameters, such as DDP."
-        )
-    if not weight.is_floating_point() or weight.layout != torch.strided:
-        raise TypeError(f"{owner}: {name!r} must be real and dense, got {weight.dtype}, {weight.layout}.")
-    if not bool(weight.isfinite().all()):
-        raise ValueError(f"{owner}: {name!r} holds NaN or infinity. Initialise it before it is managed.")
 
 
 def _finite(gradient: Tensor) -> bool:

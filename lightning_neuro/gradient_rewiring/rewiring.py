@@ -9,10 +9,11 @@ from torch.optim import Optimizer
 
 from lightning_neuro.common import checks
 from lightning_neuro.gradient_rewiring import functional
+from lightning_neuro.gradient_rewiring.admission import PerTensor, per_tensor
 from lightning_neuro.gradient_rewiring.control import SparsityController
 from lightning_neuro.gradient_rewiring.functional import ZeroSign
 from lightning_neuro.gradient_rewiring.in_place import Step, rewire_
-from lightning_neuro.gradient_rewiring.projection import OnNonfinite, PerTensor, Projection, per_tensor
+from lightning_neuro.gradient_rewiring.projection import OnNonfinite, Projection
 
 PriorScale: TypeAlias = Literal["reference", "lr"]
 
