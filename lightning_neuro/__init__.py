@@ -1,8 +1,16 @@
 """Research methods for spiking, recurrent and reservoir networks as drop-in parts for PyTorch Lightning."""
 
 from lightning_neuro.gradient_activation import GradientActivation, GradientActivationOptimizer
+from lightning_neuro.gradient_rewiring import DeepRewiring, GradientRewiring
 from lightning_neuro.spiking.callback import SpikingStateReset
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["GradientActivation", "GradientActivationOptimizer", "SpikingStateReset", "__version__"]
+__all__ = [
+    "DeepRewiring",
+    "GradientActivation",
+    "GradientActivationOptimizer",
+    "GradientRewiring",
+    "SpikingStateReset",
+    "__version__",
+]

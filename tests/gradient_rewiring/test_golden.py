@@ -19,9 +19,7 @@ ADAM = ("lr", "betas", "eps", "weight_decay", "amsgrad")
 def build(case, inputs) -> tuple[dict[str, nn.Parameter], Adam]:
     weights = {name: nn.Parameter(value) for name, value in tensors(inputs["init"]).items()}
     groups = case["param_groups"] or [{"params": list(weights), "overrides": {}}]
-    own = [
-        {"params": [weights[n] for n in group["params"]], **adam(group["overrides"])} for group in groups
-    ]
+    own = [{"params": [weights[n] for n in group["params"]], **adam(group["overrides"])} for group in groups]
     return weights, Adam(own, **adam(case["args"]))
 
 

@@ -55,32 +55,22 @@ def noise(seed: int, like: Tensor) -> Tensor:
 def test_p02_and_p08_invariants_hold_and_theta_follows_the_displacement(name):
     w = weight()
     optimizer = OPTIMIZERS[name]([w])
-    rewiring = Rewiring(optimizer, {"w": w}, alpha=0.3, sparsity=0.9)
-    signs = rewiring.sign["w"].clone()
-    seen = []
+    seen: list[Tensor] = []  # before each step, and after it where the optimizer itself had put the weight
     optimizer.register_step_pre_hook(lambda *_: seen.append(w.detach().clone()))
+    optimizer.register_step_post_hook(lambda *_: seen.append(w.detach().clone()))
+    rewiring = Rewiring(optimizer, {"w": w}, alpha=0.02, sparsity=0.9)
+    signs = rewiring.sign["w"].clone()
     for index in range(30):
         before = rewiring.theta["w"].clone()
-        twin = twin_step(optimizer, w, noise(index, w))
+        step(optimizer, w, noise(index, w))
         theta = rewiring.theta["w"]
         assert torch.equal(w, join(theta, signs))
         assert torch.equal(rewiring.sign["w"], signs)
         assert (w[theta <= 0] == 0).all()
         drift = rewiring._drift("w", optimizer.param_groups[0])
-        expected = before + signs * (twin - seen[-1]) - drift
+        expected = before + signs * (seen[-1] - seen[-2]) - drift
         torch.testing.assert_close(theta, expected, rtol=1e-5, atol=1e-6)
     assert 0 < rewiring.connectivity()["w"] < 1
-
-
-def twin_step(optimizer: Optimizer, w: nn.Parameter, gradient: Tensor) -> Tensor:
-    """Step and return where the optimizer itself had put the weight, before the projection."""
-    found = []
-    handle = optimizer.register_step_post_hook(lambda *_: found.append(w.detach().clone()))
-    hooks = optimizer._optimizer_step_post_hooks
-    hooks.move_to_end(handle.id, last=False)
-    step(optimizer, w, gradient)
-    handle.remove()
-    return found[0]
 
 
 def test_p03_a_constant_gradient_revives_a_dormant_weight_after_predictable_steps():
@@ -268,7 +258,7 @@ def test_half_precision_weights_keep_what_they_cannot_show_in_theta(dtype):
     rewiring = Rewiring(optimizer, {"w": w}, alpha=0.01)
     for _ in range(100):
         step(optimizer, w, torch.zeros_like(w))
-    assert rewiring.theta["w"].tolist() == pytest.approx([0.499] * 3, abs=1e-6)
+    assert rewiring.theta["w"].tolist() == pytest.approx([0.499] * 3, abs=1e-5)
 
 
 def test_freezing_keeps_connections_and_lets_weights_learn():
@@ -329,7 +319,11 @@ def test_bad_input_is_refused_by_name_and_leaves_no_hook():
     tied = [("a", w), ("b", w)]
     nan = nn.Parameter(torch.tensor([math.nan]))
     for call, error, message in [
-        (lambda: Rewiring(optimizer, {"w": w}, sparsity=0.4), ValueError, "Rewiring: sparsity must be at least 0.5 and"),
+        (
+            lambda: Rewiring(optimizer, {"w": w}, sparsity=0.4),
+            ValueError,
+            "Rewiring: sparsity must be at least 0.5 and",
+        ),
         (lambda: Rewiring(optimizer, {"w": w}, sparsity=1.0), ValueError, "less than 1, got 1.0"),
         (lambda: Rewiring(optimizer, {"w": w}, alpha=-1.0), ValueError, "Rewiring: alpha must be at least 0, got -1.0"),
         (lambda: Rewiring(optimizer, {"w": w}, alpha={"v": 1.0}), ValueError, "alpha must give a number for each of"),

@@ -1,0 +1,165 @@
+"""From a net with many zeros to one that is smaller and faster: export and a measured report."""
+
+import copy
+import io
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from statistics import median
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from lightning_neuro.common import checks
+from lightning_neuro.gradient_rewiring import tables
+from lightning_neuro.gradient_rewiring.sparse_file import save_sparse
+from lightning_neuro.gradient_rewiring.sparse_layers import TYPES, SparseConv2d, SparseLinear
+
+ROUNDS = 20
+M = TypeVar("M", bound=nn.Module)
+
+
+def export_sparse(model: M, *, min_sparsity: float = 0.85, convolutions: bool = False) -> M:
+    """Return a copy for inference whose sparse linear layers hold only the weights that are there.
+
+    Denser layers stay as they are: in compressed rows they would be larger and slower.
+
+    Args:
+        model: any module; it is not changed.
+        min_sparsity: fraction of zeros from which a layer is converted, from 0 to 1.
+        convolutions: convert plain two-dimensional convolutions too, as products with unfolded patches; worth while
+            at a few per cent of connections, and it takes memory for the patches.
+
+    Raises:
+        ValueError: `min_sparsity` is out of range, or no layer is sparse enough.
+
+    >>> net = nn.Sequential(nn.Linear(40, 20))
+    >>> with torch.no_grad():
+    ...     _ = net[0].weight.mul_(torch.arange(800).view(20, 40) % 10 == 0)
+    >>> export_sparse(net)
+    Sequential(
+      (0): SparseLinear(
+        40, 20, connections=80
+        (weight): SparseWeight()
+      )
+    )
+    """
+    least = checks.number("export_sparse", "min_sparsity", min_sparsity, at_least=0, at_most=1)
+    exported = _copy(model)
+    found = list(_convertible(exported, convolutions))
+    places = [(parent, name, layer) for parent, name, layer in found if _sparsity(layer) >= least]
+    if not places:
+        told = ", ".join(f"{type(layer).__name__} {100 * _sparsity(layer):.1f} %" for _, _, layer in found) or "none"
+        raise ValueError(
+            f"export_sparse: no layer has at least {100 * least:g} % zeros (found: {told}). Train with "
+            "GradientRewiring to a higher sparsity, or lower min_sparsity."
+        )
+    for parent, name, layer in places:
+        setattr(parent, name, SparseLinear(layer) if isinstance(layer, nn.Linear) else SparseConv2d(layer))
+    return exported.eval()
+
+
+def densify(model: M) -> M:
+    """Return a copy in which `export_sparse` is undone, for tools that know dense layers only, such as NIR exporters.
+
+    >>> net = nn.Sequential(nn.Linear(2, 2, bias=False))
+    >>> torch.equal(densify(export_sparse(net, min_sparsity=0))[0].weight, net[0].weight)
+    True
+    """
+    dense = _copy(model)
+    for parent in list(dense.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, SparseLinear | SparseConv2d):
+                setattr(parent, name, child.to_dense())
+    return dense
+
+
+@dataclass(frozen=True)
+class SparseReport:
+    """What sparsity bought, measured.
+
+    Args:
+        dense_bytes: size of a file of the dense net.
+        sparse_bytes: size of the file that `save_sparse` writes.
+        dense_ms: median time of a forward pass of the dense net.
+        sparse_ms: the same of the exported one.
+        largest_difference: of their outputs.
+    """
+
+    dense_bytes: int
+    sparse_bytes: int
+    dense_ms: float
+    sparse_ms: float
+    largest_difference: float
+
+    def __str__(self) -> str:
+        rows = [
+            [
+                "file, bytes",
+                f"{self.dense_bytes:,}",
+                f"{self.sparse_bytes:,}",
+                _times(self.dense_bytes, self.sparse_bytes),
+            ],
+            ["forward, ms", f"{self.dense_ms:.3f}", f"{self.sparse_ms:.3f}", _times(self.dense_ms, self.sparse_ms)],
+        ]
+        text = tables.plain("Dense against sparse", ["", "dense", "sparse", "gain"], rows)
+        return f"{text}\nLargest difference of outputs: {self.largest_difference:.2g}"
+
+
+@torch.no_grad()
+def measure_sparse(dense: nn.Module, sparse: nn.Module, *inputs: Any, rounds: int = ROUNDS) -> SparseReport:
+    """Run a net and its export in turns on the same inputs and compare time, outputs and files.
+
+    Args:
+        dense: the trained net.
+        sparse: what `export_sparse` made of it.
+        inputs: of one forward pass; anything that holds state between passes must reset it itself.
+        rounds: how many passes of each.
+    """
+    rounds = checks.integer("measure_sparse", "rounds", rounds, at_least=1)
+    dense = _copy(dense).eval()
+    difference = max(
+        float((a - b).abs().max()) for a, b in zip(_tensors(dense(*inputs)), _tensors(sparse(*inputs)), strict=True)
+    )
+    times: dict[str, list[float]] = {"dense": [], "sparse": []}
+    for _ in range(rounds):
+        times["dense"].append(_clock(lambda: dense(*inputs)))
+        times["sparse"].append(_clock(lambda: sparse(*inputs)))
+    file, small = io.BytesIO(), io.BytesIO()
+    torch.save(dense.state_dict(), file)
+    save_sparse(dense, small)
+    return SparseReport(
+        len(file.getvalue()), len(small.getvalue()), median(times["dense"]), median(times["sparse"]), difference
+    )
+
+
+def _convertible(model: nn.Module, convolutions: bool) -> Iterator[tuple[nn.Module, str, nn.Linear | nn.Conv2d]]:
+    for parent in model.modules():
+        for name, child in parent.named_children():
+            linear = type(child) is nn.Linear
+            convolution = convolutions and type(child) is nn.Conv2d and SparseConv2d.fits(child)
+            if isinstance(child, nn.Linear | nn.Conv2d) and (linear or convolution) and child.weight.dtype in TYPES:
+                yield parent, name, child
+
+
+def _copy(model: M) -> M:
+    """Copy a net without the hidden state that a last batch has left, whose graph cannot be copied."""
+    left = [buffer for buffer in model.buffers() if buffer.grad_fn is not None]
+    return copy.deepcopy(model, {id(buffer): buffer.detach().clone() for buffer in left})
+
+
+def _sparsity(layer: nn.Linear | nn.Conv2d) -> float:
+    return 1 - int(layer.weight.count_nonzero()) / layer.weight.numel()
+
+
+def _tensors(output: Any) -> list[Tensor]:
+    if isinstance(output, Tensor):
+        return [output]
+    return [tensor for part in output for tensor in _tensors(part)] if isinstance(output, tuple | list) else []
+
+
+def _clock(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return 1e3 * (time.perf_counter() - start)
