@@ -94,14 +94,10 @@ class SparseReport:
     largest_difference: float
 
     def __str__(self) -> str:
+        size, speed = self.dense_bytes / self.sparse_bytes, self.dense_ms / self.sparse_ms
         rows = [
-            [
-                "file, bytes",
-                f"{self.dense_bytes:,}",
-                f"{self.sparse_bytes:,}",
-                _times(self.dense_bytes, self.sparse_bytes),
-            ],
-            ["forward, ms", f"{self.dense_ms:.3f}", f"{self.sparse_ms:.3f}", _times(self.dense_ms, self.sparse_ms)],
+            ["file, bytes", f"{self.dense_bytes:,}", f"{self.sparse_bytes:,}", f"{size:.1f}x"],
+            ["forward, ms", f"{self.dense_ms:.3f}", f"{self.sparse_ms:.3f}", f"{speed:.1f}x"],
         ]
         text = tables.plain("Dense against sparse", ["", "dense", "sparse", "gain"], rows)
         return f"{text}\nLargest difference of outputs: {self.largest_difference:.2g}"
