@@ -145,7 +145,7 @@ class RewiringLifecycle(Callback, ABC):
         values |= self._extra_values()
         self.history.append({"epoch": trainer.current_epoch, "step": trainer.global_step, **values})
         logged = {f"{self.prefix}/{name}": float(value) for name, value in values.items()}
-        pl_module.log_dict(logged, on_step=False, on_epoch=True)
+        pl_module.log_dict(logged, on_step=False, on_epoch=True, sync_dist=trainer.world_size > 1)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Finish, before checkpoints see the weights for the last time."""

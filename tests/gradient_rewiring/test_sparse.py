@@ -75,9 +75,7 @@ def test_files_of_other_models_and_other_files_are_refused_and_change_nothing(tm
     ):
         load_sparse(saved(sparse_net()), target)
     torch.save({"weight": torch.ones(3, 3)}, tmp_path / "other.pt")
-    with pytest.raises(
-        ValueError, match="load_sparse: expected a file of save_sparse, got another kind of file: .*other"
-    ):
+    with pytest.raises(ValueError, match=r"load_sparse: expected a file of save_sparse, got .*other\.pt"):
         load_sparse(tmp_path / "other.pt", target)
     assert torch.equal(target.weight, before)
 
@@ -120,6 +118,7 @@ def test_the_report_measures_what_it_says():
     assert f"{report.sparse_bytes:,}" in str(report)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_nir_describes_the_sparse_net():
     nir = pytest.importorskip("nir")
     snntorch_nir = pytest.importorskip("snntorch.export_nir")
