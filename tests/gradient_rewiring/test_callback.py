@@ -25,7 +25,7 @@ else:
     from lightning.pytorch.strategies import SingleDeviceStrategy
 
 adam = partial(Adam, lr=0.05)
-slow_adam = partial(Adam, lr=0.01)
+slow_adam = partial(Adam, lr=0.003)
 sgd = partial(SGD, lr=0.1, momentum=0.9)
 published = partial(GradientRewiring, alpha=0.05)
 deep = partial(DeepRewiring, 0.7, l1=1e-3, temperature=1e-4)
@@ -111,7 +111,7 @@ def test_p17_the_controller_reaches_the_target_and_holds_it(make_trainer):
         ({"sparsity": 0.9}, ["total"]),
         ({"sparsity": {"net.0": 0.8, "*": 0.5}}, ["net.0.weight", "net.2.weight"]),
     ):
-        model, callback = Wide(), GradientRewiring(**options, ramp_steps=80)
+        model, callback = Wide(), GradientRewiring(**options, ramp_steps=60)
         make_trainer(callbacks=[callback], max_epochs=40).fit(model)
         targets = {"total": 0.9} if check == ["total"] else {"net.0.weight": 0.8, "net.2.weight": 0.5}
         for epoch in callback.history[-12:]:

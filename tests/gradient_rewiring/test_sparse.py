@@ -122,8 +122,9 @@ def test_the_report_measures_what_it_says():
 def test_nir_describes_the_sparse_net():
     nir = pytest.importorskip("nir")
     snntorch_nir = pytest.importorskip("snntorch.export_nir")
-    net = nn.Sequential(nn.Linear(10, 20), snntorch.Leaky(beta=0.5, init_hidden=True))
+    neuron = snntorch.Leaky(beta=torch.full((20,), 0.5), threshold=torch.ones(20), init_hidden=True)
+    net = nn.Sequential(nn.Linear(10, 20), neuron)
     net[0].weight.data *= torch.rand(20, 10) < 0.1
-    graph = snntorch_nir.export_to_nir(densify(export_sparse(net)), torch.ones(1, 10))
+    graph = snntorch_nir.export_to_nir(densify(export_sparse(net)), torch.ones(10))
     [layer] = [node for node in graph.nodes.values() if isinstance(node, nir.Affine | nir.Linear)]
     assert torch.equal(torch.as_tensor(layer.weight), net[0].weight)
