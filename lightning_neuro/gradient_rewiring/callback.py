@@ -139,7 +139,7 @@ class GradientRewiring(RewiringLifecycle):
             theta_min=self.theta_min,
             controller=controller if self.automatic else None,
             schedule=self.schedule,
-            freeze_after=_steps(trainer, self.freeze_after),
+            freeze_after=_steps(type(self).__name__, trainer, self.freeze_after),
             trim=self.trim,
             on_nonfinite=self.on_nonfinite,  # type: ignore[arg-type]
             seed=self.seed,
@@ -239,7 +239,7 @@ class DeepRewiring(RewiringLifecycle):
             soft=self.soft,
             published=self.published,
             zero_sign=self.zero_sign,  # type: ignore[arg-type]
-            freeze_after=_steps(trainer, self.freeze_after),
+            freeze_after=_steps(type(self).__name__, trainer, self.freeze_after),
             on_nonfinite=self.on_nonfinite,  # type: ignore[arg-type]
             seed=self.seed,
         )
@@ -258,13 +258,16 @@ def _check_freeze(owner: str, value: int | float | None) -> int | float | None:
     return checks.integer(owner, "freeze_after", value, at_least=0)
 
 
-def _steps(trainer: Trainer, freeze_after: int | float | None) -> int | None:
+def _steps(owner: str, trainer: Trainer, freeze_after: int | float | None) -> int | None:
     """Return the optimizer step after which to freeze."""
     if freeze_after is None or isinstance(freeze_after, int):
         return freeze_after
     steps = trainer.estimated_stepping_batches
     if not math.isfinite(steps) or steps <= 0:
-        raise ValueError("freeze_after as a fraction needs a training of known length; give it in optimizer steps.")
+        raise ValueError(
+            f"{owner}: freeze_after as a fraction needs a training of known length, got {freeze_after} of a training "
+            "without end. Give it in optimizer steps, or set max_epochs or max_steps."
+        )
     return max(1, round(freeze_after * steps))
 
 

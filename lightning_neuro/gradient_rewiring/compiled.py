@@ -24,7 +24,10 @@ def kernel() -> Callable[..., None] | None:
         from numba import njit
     except ImportError:
         return None
-    return njit(nogil=True, cache=True, error_model="numpy")(_rewire_elements)
+    try:
+        return njit(nogil=True, cache=True, error_model="numpy")(_rewire_elements)
+    except RuntimeError:  # nowhere to keep the compiled code, as in a read-only installation
+        return njit(nogil=True, error_model="numpy")(_rewire_elements)
 
 
 def rewire_(weight: Tensor, theta: Tensor, sign: Tensor, drift: float, centre: float, floor: float) -> bool:

@@ -142,6 +142,8 @@ class RewiringLifecycle(Callback, ABC):
         totals = {f"{what}/total": sum(pair[i] for pair in turnover.values()) for i, what in enumerate(_TURNOVER)}
         each = {f"{what}/{name}": pair[i] for name, pair in turnover.items() for i, what in enumerate(_TURNOVER)}
         values = {f"connectivity/{name}": value for name, value in connectivity.items()} | totals | each
+        dead = {name: dead_units(weight) for name, weight in self._weights().items()}
+        values |= {f"{what}/{name}": pair[i] for name, pair in dead.items() for i, what in enumerate(_DEAD)}
         values |= self._extra_values()
         self.history.append({"epoch": trainer.current_epoch, "step": trainer.global_step, **values})
         logged = {f"{self.prefix}/{name}": float(value) for name, value in values.items()}
@@ -263,6 +265,7 @@ class RewiringLifecycle(Callback, ABC):
 
 
 _TURNOVER = ("pruned", "regrown")
+_DEAD = ("empty_rows", "empty_columns")
 
 
 def _share(optimizer: Optimizer, managed: Mapping[str, nn.Parameter]) -> dict[str, nn.Parameter]:

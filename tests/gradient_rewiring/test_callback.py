@@ -435,3 +435,26 @@ def test_tables_are_shown_on_demand(make_trainer, capsys):
 def test_before_training_there_is_nothing_to_count():
     assert published().connectivity() == {}
     assert published().state_dict() == {}
+
+
+def test_two_callbacks_share_a_net_and_log_apart(make_trainer):
+    callbacks = [published(select="net.0"), published(select="net.2", alpha=0.01)]
+    trainer = make_trainer(callbacks=callbacks)
+    trainer.fit(Regression(adam))
+    for callback, name in zip(callbacks, ("net.0.weight", "net.2.weight"), strict=True):
+        logged = trainer.callback_metrics[f"rewiring/connectivity/{name}"].item()
+        assert logged == pytest.approx(callback.connectivity()[name], abs=1e-6)
+        assert set(callback.connectivity()) == {name, "total"}
+
+
+def test_dead_units_are_counted_at_the_end_of_an_epoch(make_trainer):
+    callback, model = published(alpha=0.1), Regression(adam)
+    make_trainer(callbacks=[callback], max_epochs=3).fit(model)
+    rows = sum(not row.any() for row in model.net[0].weight)
+    assert callback.history[-1]["empty_rows/net.0.weight"] == rows
+
+
+def test_a_fraction_of_an_endless_training_is_refused(make_trainer):
+    trainer = make_trainer(callbacks=[published(freeze_after=0.5)], max_epochs=-1)
+    with pytest.raises(ValueError, match="GradientRewiring: freeze_after as a fraction needs a training of known"):
+        trainer.fit(Regression(adam))
