@@ -458,3 +458,15 @@ def test_a_fraction_of_an_endless_training_is_refused(make_trainer):
     trainer = make_trainer(callbacks=[published(freeze_after=0.5)], max_epochs=-1)
     with pytest.raises(ValueError, match="GradientRewiring: freeze_after as a fraction needs a training of known"):
         trainer.fit(Regression(adam))
+
+
+def test_an_edit_through_data_between_epochs_is_noticed(make_trainer):
+    class Edit(Callback):
+        def on_train_epoch_end(self, trainer, pl_module):
+            if trainer.current_epoch == 0:
+                pl_module.net[0].weight.data.fill_(0.5)
+
+    callback, model = published(alpha=0.0), Regression(partial(SGD, lr=0.0))
+    make_trainer(callbacks=[callback, Edit()], max_epochs=2).fit(model)
+    assert callback.projections[0].resynchronised == 1
+    assert torch.equal(model.net[0].weight, torch.full((6, 4), 0.5))
