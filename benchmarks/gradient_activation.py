@@ -1,8 +1,8 @@
 """What gradient activation costs: every pair side by side, in turns, in one run.
 
 Prints markdown tables; `--out file.json` writes them with what one needs to know to run it again. Ratios are taken
-within each round, against the contender that ran next to it, so that a machine that others use as well slows both;
-the minimum is what the code needs when nobody is in the way. From the top of the checkout:
+within each round, against the first row of the table, so that a machine that others use as well slows both; the
+minimum is what the code needs when nobody is in the way. From the top of the checkout:
 
     python benchmarks/gradient_activation.py
 """
@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def normal(shapes: Sequence[tuple[int, ...]], device: str = "cpu") -> list[Tenso
 
 
 def refresher(tensors: Sequence[Tensor]) -> Callable[[], None]:
-    """Return what brings back today's values, so that no round activates what an earlier one has activated."""
+    """Return what brings back the values of now, so that no round activates what an earlier one has activated."""
     source = [tensor.clone() for tensor in tensors]
 
     def refresh() -> None:
@@ -84,14 +85,26 @@ def large(threads: int, rounds: int) -> list[Row]:
     contenders: dict[str, Callable[[], object]] = {
         "bare torch.atan_": lambda: [tensor.atan_() for tensor in tensors],
         **{
-            f"activate_ {name}": lambda name=name: activate_(tensors, name, ALPHA, BETA)
+            f"activate_ {name}": partial(activate_, tensors, name, ALPHA, BETA)
             for name in ("atan", "tanh", "log", "atan_adaptive")
         },
         "mul_, atan_, mul_ by hand": lambda: by_hand_(tensors),
         "check for NaN and infinity": lambda: any_nonfinite(tensors),
         **floors(tensors),
     }
-    return rows(in_turns(contenders, rounds, refresher(tensors)), threads, {"activate_ atan": 1.15})
+    lines = rows(in_turns(contenders, rounds, refresher(tensors)), threads, {"activate_ atan": 1.15})
+    print("\n" + floor_in_words(lines, sum(tensor.numel() for tensor in tensors)))
+    return lines
+
+
+def floor_in_words(lines: Sequence[Row], values: int) -> str:
+    """Say what bounds a pass over so many values, by the minima of the floors' rows."""
+    copy, atan, atan2 = (row.min_ms for row in lines[-3:])
+    return (
+        f"One pass reads and writes {8e-6 * values:.1f} MB. A copy moves {8e-6 * values / copy:.1f} GB/s, so no pass "
+        f"takes less than {copy:.2f} ms. In cache as many atan take {atan:.2f} ms ({1e6 * atan / values:.2f} ns each), "
+        f"as many atan2 {atan2:.2f} ms ({1e6 * atan2 / values:.2f} ns each)."
+    )
 
 
 def floors(tensors: Sequence[Tensor]) -> dict[str, Callable[[], object]]:
@@ -201,7 +214,7 @@ def cuda(rounds: int) -> list[Row]:
     contenders: dict[str, Callable[[], object]] = {
         "copy of the same bytes": lambda: copy.copy_(flat),
         **{
-            f"activate_ {name}": lambda name=name: activate_(tensors, name, ALPHA, BETA)
+            f"activate_ {name}": partial(activate_, tensors, name, ALPHA, BETA)
             for name in ("atan", "tanh", "log", "atan_adaptive")
         },
         "check for NaN and infinity": lambda: any_nonfinite(tensors),
@@ -250,8 +263,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with quiet_lightning():
         measured = measure(options.rounds, options.threads, options.data)
     if options.out is not None:
-        content = {"facts": facts(), "sections": {title: [asdict(r) for r in rows] for title, rows in measured.items()}}
-        options.out.write_text(json.dumps(content, indent=1) + "\n")
+        sections = {title: [asdict(row) for row in lines] for title, lines in measured.items()}
+        options.out.write_text(json.dumps({"facts": facts(), "sections": sections}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
