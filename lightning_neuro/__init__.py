@@ -1,7 +1,7 @@
 """Research methods for spiking, recurrent and reservoir networks as drop-in parts for PyTorch Lightning."""
 
 from lightning_neuro.gradient_activation import GradientActivation, GradientActivationOptimizer
-from lightning_neuro.spiking.callback import SpikingStateReset
+from lightning_neuro.spiking import SpikingStateReset
 
 __version__ = "0.1.0.dev0"
 
