@@ -1,63 +1,37 @@
 """What gradient activation costs: every pair side by side, in turns, in one run.
 
 Prints markdown tables; `--out file.json` writes them with what one needs to know to run it again. Ratios are taken
-within each round, against the contender that ran next to it, so that a machine that others use as well slows both;
-the minimum is what the code needs when nobody is in the way. From the top of the checkout:
+within each round, against the first row of the table, so that a machine that others use as well slows both; the
+minimum is what the code needs when nobody is in the way. From the top of the checkout:
 
     python benchmarks/gradient_activation.py
 """
 
 import argparse
 import json
-import logging
 import time
-import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
 from facts import facts
+from side_by_side import Row, Times, cuda_clock, in_turns, rows, table, wall_clock
 from small_cnn import SmallCnn
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from lightning_neuro import GradientActivation, GradientActivationOptimizer
-from lightning_neuro._lightning import ROOT, LightningModule, Trainer
+from lightning_neuro._lightning import LightningModule, Trainer
 from lightning_neuro.data import image_data
+from lightning_neuro.demo.training import quiet_lightning
 from lightning_neuro.gradient_activation.functional import activate_
 from lightning_neuro.gradient_activation.nonfinite import any_nonfinite
 
 ALPHA, BETA = 0.1, 20.0
-WARM_UP = 3
 WARM_UP_STEPS = 20
-Clock = Callable[[Callable[[], object]], float]
-Times = dict[str, list[float]]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of a table.
-
-    Args:
-        name: what was timed.
-        threads: torch's threads; 0 on a GPU.
-        median_ms: median over the rounds.
-        min_ms: minimum over the rounds.
-        ratio: median over the rounds of the time against the first row's in the same round.
-        ratio_of_min: the same of the minima.
-        target: largest acceptable `ratio`, where there is one.
-    """
-
-    name: str
-    threads: int
-    median_ms: float
-    min_ms: float
-    ratio: float
-    ratio_of_min: float
-    target: float | None = None
 
 
 def resnet18_shapes() -> list[tuple[int, ...]]:
@@ -89,7 +63,7 @@ def normal(shapes: Sequence[tuple[int, ...]], device: str = "cpu") -> list[Tenso
 
 
 def refresher(tensors: Sequence[Tensor]) -> Callable[[], None]:
-    """Return what brings back today's values, so that no round activates what an earlier one has activated."""
+    """Return what brings back the values of now, so that no round activates what an earlier one has activated."""
     source = [tensor.clone() for tensor in tensors]
 
     def refresh() -> None:
@@ -97,57 +71,6 @@ def refresher(tensors: Sequence[Tensor]) -> Callable[[], None]:
             tensor.copy_(original)
 
     return refresh
-
-
-def wall_clock(run: Callable[[], object]) -> float:
-    """Return the milliseconds that a call takes."""
-    start = time.perf_counter()
-    run()
-    return 1e3 * (time.perf_counter() - start)
-
-
-def cuda_clock(run: Callable[[], object]) -> float:
-    """Return the milliseconds that the current CUDA device works on what a call gives it."""
-    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-    torch.cuda.synchronize()
-    start.record()
-    run()
-    end.record()
-    end.synchronize()
-    return start.elapsed_time(end)
-
-
-def in_turns(
-    contenders: dict[str, Callable[[], object]], rounds: int, refresh: Callable[[], None], clock: Clock = wall_clock
-) -> Times:
-    """Time every contender once per round, after an untimed refresh; who begins changes from round to round."""
-    names = list(contenders)
-    times: Times = {name: [] for name in names}
-    for turn in range(WARM_UP + rounds):
-        first = turn % len(names)
-        for name in names[first:] + names[:first]:
-            refresh()
-            took = clock(contenders[name])
-            if turn >= WARM_UP:
-                times[name].append(took)
-    return times
-
-
-def rows(times: Times, threads: int, targets: dict[str, float] | None = None) -> list[Row]:
-    """Return a row per contender, compared with the first."""
-    reference, *_ = times.values()
-    return [
-        Row(
-            name,
-            threads,
-            round(median(of), 4),
-            round(min(of), 4),
-            round(median(a / b for a, b in zip(of, reference, strict=True)), 4),
-            round(min(of) / min(reference), 4),
-            (targets or {}).get(name),
-        )
-        for name, of in times.items()
-    ]
 
 
 def by_hand_(tensors: Sequence[Tensor]) -> None:
@@ -162,14 +85,26 @@ def large(threads: int, rounds: int) -> list[Row]:
     contenders: dict[str, Callable[[], object]] = {
         "bare torch.atan_": lambda: [tensor.atan_() for tensor in tensors],
         **{
-            f"activate_ {name}": lambda name=name: activate_(tensors, name, ALPHA, BETA)
+            f"activate_ {name}": partial(activate_, tensors, name, ALPHA, BETA)
             for name in ("atan", "tanh", "log", "atan_adaptive")
         },
         "mul_, atan_, mul_ by hand": lambda: by_hand_(tensors),
         "check for NaN and infinity": lambda: any_nonfinite(tensors),
         **floors(tensors),
     }
-    return rows(in_turns(contenders, rounds, refresher(tensors)), threads, {"activate_ atan": 1.15})
+    lines = rows(in_turns(contenders, rounds, refresher(tensors)), threads, {"activate_ atan": 1.15})
+    print("\n" + floor_in_words(lines, sum(tensor.numel() for tensor in tensors)))
+    return lines
+
+
+def floor_in_words(lines: Sequence[Row], values: int) -> str:
+    """Say what bounds a pass over so many values, by the minima of the floors' rows."""
+    copy, atan, atan2 = (row.min_ms for row in lines[-3:])
+    return (
+        f"One pass reads and writes {8e-6 * values:.1f} MB. A copy moves {8e-6 * values / copy:.1f} GB/s, so no pass "
+        f"takes less than {copy:.2f} ms. In cache as many atan take {atan:.2f} ms ({1e6 * atan / values:.2f} ns each), "
+        f"as many atan2 {atan2:.2f} ms ({1e6 * atan2 / values:.2f} ns each)."
+    )
 
 
 def floors(tensors: Sequence[Tensor]) -> dict[str, Callable[[], object]]:
@@ -279,24 +214,13 @@ def cuda(rounds: int) -> list[Row]:
     contenders: dict[str, Callable[[], object]] = {
         "copy of the same bytes": lambda: copy.copy_(flat),
         **{
-            f"activate_ {name}": lambda name=name: activate_(tensors, name, ALPHA, BETA)
+            f"activate_ {name}": partial(activate_, tensors, name, ALPHA, BETA)
             for name in ("atan", "tanh", "log", "atan_adaptive")
         },
         "check for NaN and infinity": lambda: any_nonfinite(tensors),
     }
     times = in_turns(contenders, 5 * rounds, refresher(tensors), cuda_clock)
     return rows(times, 0, {"activate_ atan": 1.3})
-
-
-def table(title: str, lines: Sequence[Row]) -> str:
-    """Return rows as a markdown table; ratios are against its first row."""
-    text = [f"\n**{title}**\n", "| | threads | median, ms | minimum, ms | ratio | ratio of minima | target |"]
-    text.append("|---|---|---|---|---|---|---|")
-    for row in lines:
-        target = "" if row.target is None else f"{row.target:g}: {'met' if row.ratio <= row.target else 'missed'}"
-        numbers = f"{row.median_ms:.3f} | {row.min_ms:.3f} | {row.ratio:.3f} | {row.ratio_of_min:.3f}"
-        text.append(f"| {row.name} | {row.threads or 'GPU'} | {numbers} | {target} |")
-    return "\n".join(text)
 
 
 def measure(rounds: int, threads: Sequence[int], data: str) -> dict[str, list[Row]]:
@@ -336,12 +260,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=sorted({1, torch.get_num_threads()}))
     parser.add_argument("--data", default="fashion_mnist", help="images of the training step")
     options = parser.parse_args(arguments)
-    logging.getLogger(f"{ROOT}.utilities.rank_zero").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*(many workers|LeafSpec|GPU available|number of training batches).*")
-    measured = measure(options.rounds, options.threads, options.data)
+    with quiet_lightning():
+        measured = measure(options.rounds, options.threads, options.data)
     if options.out is not None:
-        content = {"facts": facts(), "sections": {title: [asdict(r) for r in rows] for title, rows in measured.items()}}
-        options.out.write_text(json.dumps(content, indent=1) + "\n")
+        sections = {title: [asdict(row) for row in lines] for title, lines in measured.items()}
+        options.out.write_text(json.dumps({"facts": facts(), "sections": sections}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

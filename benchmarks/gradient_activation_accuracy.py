@@ -12,30 +12,24 @@ Every finished run is written to `--out` at once, and runs found there are not r
 
 import argparse
 import json
-import logging
-import os
-import platform
-import shlex
-import sys
 import time
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
-from importlib.metadata import version
-from math import ceil
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 import torch
+from facts import facts
 from scipy.stats import t
-from torch import Tensor, nn
-from torch.optim import SGD, Adam, Optimizer
+from small_cnn import SmallCnn, sgd
+from torch import nn
+from torch.optim import Adam, Optimizer
 
 from lightning_neuro import GradientActivation, GradientActivationOptimizer
-from lightning_neuro._lightning import ROOT, Callback, LightningModule, Trainer
+from lightning_neuro._lightning import Callback, Trainer
 from lightning_neuro.data import image_data
+from lightning_neuro.demo.training import quiet_lightning
 
 RESULTS = Path(__file__).parent / "results" / "gradient_activation_accuracy.json"
 TUNING_SEED = 1000
@@ -59,10 +53,6 @@ class Arm:
     centre: int
     callbacks: Callable[[], list[Callback]] = list
     clip_norm: float | None = None
-
-
-def sgd(parameters: Iterable[nn.Parameter], rate: float) -> Optimizer:
-    return SGD(parameters, lr=rate, momentum=0.9, weight_decay=5e-4)
 
 
 def sgd_activated_update(parameters: Iterable[nn.Parameter], rate: float) -> Optimizer:
@@ -94,74 +84,6 @@ class Plan:
     tuning_images: int = 50_000
     val_images: int = 10_000
     grid_points: int = 5
-
-
-class SmallCnn(LightningModule):
-    """Two convolutions and two dense layers, 76,418 parameters for 28x28 images in 10 classes.
-
-    The learning rate warms up over a tenth of the steps and falls to zero along a cosine.
-
-    Args:
-        image_shape: `(C, H, W)`.
-        num_classes: number of classes.
-        optimizer: builds the optimizer from parameters and learning rate.
-        learning_rate: at the peak.
-    """
-
-    def __init__(
-        self,
-        image_shape: tuple[int, int, int],
-        num_classes: int,
-        optimizer: Callable[[Iterable[nn.Parameter], float], Optimizer] = sgd,
-        learning_rate: float = 0.03,
-    ) -> None:
-        super().__init__()
-        channels, height, width = image_shape
-        self.layers = nn.Sequential(
-            nn.Conv2d(channels, 16, 5, stride=2, padding=2),
-            nn.ReLU(),
-            nn.Conv2d(16, 32, 5, stride=2, padding=2),
-            nn.ReLU(),
-            nn.Flatten(),
-            nn.Linear(32 * ceil(height / 4) * ceil(width / 4), 40),
-            nn.ReLU(),
-            nn.Linear(40, num_classes),
-        )
-        self.optimizer, self.learning_rate = optimizer, learning_rate
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the scores of the classes, `(B, num_classes)`."""
-        return self.layers(images)
-
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Return the cross-entropy of a batch."""
-        images, labels = batch
-        return nn.functional.cross_entropy(self(images), labels)
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log the accuracy on validation images."""
-        self._log_accuracy("val_accuracy", batch)
-
-    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log the accuracy on test images."""
-        self._log_accuracy("test_accuracy", batch)
-
-    def configure_optimizers(self) -> dict[str, Any]:
-        """Return the optimizer with its schedule."""
-        optimizer = self.optimizer(self.parameters(), self.learning_rate)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer,
-            max_lr=self.learning_rate,
-            total_steps=int(self.trainer.estimated_stepping_batches),
-            pct_start=0.1,
-            cycle_momentum=False,
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def _log_accuracy(self, name: str, batch: tuple[Tensor, Tensor]) -> None:
-        images, labels = batch
-        correct = (self(images).argmax(1) == labels).float().mean()
-        self.log(name, correct, on_step=False, on_epoch=True, batch_size=len(labels))
 
 
 class Results:
@@ -197,25 +119,16 @@ class Results:
 
     def write(self, summary: Sequence[Record] = ()) -> None:
         """Write everything, through a second file, so that an interruption leaves the old one whole."""
-        content = {"facts": facts(), "plan": asdict(self.plan), "summary": list(summary), "runs": self.runs}
+        content = {
+            "facts": facts() | {"tuning_seed": TUNING_SEED},
+            "plan": asdict(self.plan),
+            "summary": list(summary),
+            "runs": self.runs,
+        }
         self.path.parent.mkdir(parents=True, exist_ok=True)
         draft = self.path.with_suffix(".draft")
         draft.write_text(json.dumps(content, indent=1) + "\n")
         draft.replace(self.path)
-
-
-def facts() -> Record:
-    """Return what one needs to know to run it again."""
-    packages = ("torch", "pytorch-lightning", "numpy", "lightning-neuro")
-    return {
-        "command": shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
-        "date": date.today().isoformat(),
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in packages},
-        "threads": torch.get_num_threads(),
-        "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),
-        "tuning_seed": TUNING_SEED,
-    }
 
 
 def train(arm: Arm, rate: float, seed: int, plan: Plan, *, final: bool) -> Record:
@@ -285,7 +198,7 @@ def summarise(arms: Sequence[Arm], rates: dict[str, float], seeds: int, results:
     for name, of_arm in runs.items():
         record = {"arm": name, "learning_rate": rates[name], "mean": round(fmean(percent[name]), 3)}
         record["std"] = round(stdev(percent[name]), 3)
-        for plain in {arms[0].name, PLAIN.get(name, arms[0].name)} - {name}:
+        for plain in sorted({arms[0].name, PLAIN.get(name, arms[0].name)} - {name}):
             record[f"difference to {plain}"] = difference(percent[name], percent[plain])
         record |= {key: round(fmean(run.get(key, 0.0) for run in of_arm), 1) for key in ("wall_s", "cpu_s")}
         summary.append(record)
@@ -306,12 +219,17 @@ def difference(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
 
 def table(summary: Sequence[Record]) -> str:
     """Return the summary as a markdown table."""
-    lines = ["| arm | learning rate | test accuracy, % | against plain SGD | CPU s per run |", "|---|---|---|---|---|"]
+    lines = [
+        "| arm | peak learning rate | test accuracy, % | difference to SGD | to Adam | CPU s per run |",
+        "|" + 6 * "---|",
+    ]
     for record in summary:
-        mean, low, high = record.get("difference to SGD", (0.0, 0.0, 0.0))
-        versus = f"{mean:+.2f} ({low:+.2f} to {high:+.2f})" if "difference to SGD" in record else ""
         accuracy = f"{record['mean']:.2f} ± {record['std']:.2f}"
-        lines.append(f"| {record['arm']} | {record['learning_rate']} | {accuracy} | {versus} | {record['cpu_s']:.0f} |")
+        cells = [record["arm"], f"{record['learning_rate']:g}", accuracy]
+        for plain in ("SGD", "Adam"):
+            of = record.get(f"difference to {plain}")
+            cells.append("" if of is None else f"{of[0]:+.2f} ({of[1]:+.2f} to {of[2]:+.2f})")
+        lines.append("| " + " | ".join([*cells, f"{record['cpu_s']:.0f}"]) + " |")
     return "\n".join(lines)
 
 
@@ -334,9 +252,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     options = vars(parser.parse_args(arguments))
     out, seeds = options.pop("out"), options.pop("seeds")
-    logging.getLogger(f"{ROOT}.utilities.rank_zero").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*(many workers|LeafSpec|GPU available|number of training batches).*")
-    print(table(compare(ARMS, seeds, Results(out, Plan(**options)))))
+    with quiet_lightning():
+        print(table(compare(ARMS, seeds, Results(out, Plan(**options)))))
 
 
 if __name__ == "__main__":

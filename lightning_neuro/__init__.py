@@ -2,7 +2,7 @@
 
 from lightning_neuro.gradient_activation import GradientActivation, GradientActivationOptimizer
 from lightning_neuro.gradient_rewiring import DeepRewiring, GradientRewiring
-from lightning_neuro.spiking.callback import SpikingStateReset
+from lightning_neuro.spiking import SpikingStateReset
 
 __version__ = "0.1.0.dev0"
 

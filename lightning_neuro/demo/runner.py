@@ -14,6 +14,7 @@ from lightning_neuro.common.report import Section, Table, write_report
 from lightning_neuro.data import image_data
 from lightning_neuro.demo import gradient_activation
 from lightning_neuro.demo.comparison import Comparison, DataName, Plan, say
+from lightning_neuro.demo.training import one_thread
 
 # A later method adds one line here.
 METHODS: tuple[Callable[[Comparison], Section], ...] = (gradient_activation.demonstrate,)
@@ -43,7 +44,8 @@ def run_demo(
     found.prepare_data()
     say(f"Data: {found.kind.title}")
     comparison = Comparison(_plan(data, seeds, small_images=found.num_features < 100, fast=fast))
-    sections = [demonstrate(comparison) for demonstrate in METHODS]
+    with one_thread():
+        sections = [demonstrate(comparison) for demonstrate in METHODS]
     seconds = time.perf_counter() - started
     command = f"lightning-neuro demo --data {data} --seeds {seeds}{' --fast' if fast else ''}"
     page = write_report(

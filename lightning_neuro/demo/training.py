@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
+
 from lightning_neuro._lightning import ROOT, Callback, LightningModule, Trainer
 
 
@@ -40,6 +42,17 @@ def make_trainer(**options: Any) -> Trainer:
         num_sanity_val_steps=0,
         **options,
     )
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread: networks this small gain nothing from more, and wait long for one that is not given."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @contextmanager

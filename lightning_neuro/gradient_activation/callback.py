@@ -178,7 +178,7 @@ class GradientActivation(Callback):
     def _gradients_by_group(self, optimizer: Optimizer) -> list[tuple[dict[str, Any], list[Tensor]]]:
         chosen = self._selected
         return [
-            (group, [p.grad for p in group["params"] if p.grad is not None and (chosen is None or id(p) in chosen)])
+            (group, [g for p in group["params"] if (g := p.grad) is not None and (chosen is None or id(p) in chosen)])
             for group in optimizer.param_groups
         ]
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from lightning_neuro.common import checks
 from lightning_neuro.gradient_activation import in_place
+from lightning_neuro.gradient_activation.storage import stored
 
 ActivationFunction: TypeAlias = str | Callable[[Tensor, float, float], Tensor]
 
@@ -169,7 +170,7 @@ def activate_(
     groups: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
     for tensor in tensors:
         if tensor is not None:
-            dense = _dense_view(tensor)
+            dense = stored(tensor)
             groups.setdefault((dense.device, dense.dtype), []).append(dense)
     for dense_tensors in groups.values():
         if strength < 1:
@@ -180,19 +181,6 @@ def activate_(
         else:
             for tensor in dense_tensors:
                 tensor.copy_(function(tensor, alpha, beta))
-
-
-def _dense_view(tensor: Tensor) -> Tensor:
-    """Return a real, dense tensor that shares memory with `tensor` and holds all its stored numbers."""
-    if tensor.layout == torch.strided and not tensor.is_complex() and type(tensor) is Tensor:
-        return tensor
-    if hasattr(tensor, "to_local"):
-        return _dense_view(tensor.to_local())
-    if tensor.is_sparse:
-        if not tensor.is_coalesced():
-            tensor.copy_(tensor.coalesce())
-        return _dense_view(tensor.values())
-    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
 
 
 def crossover(function: ActivationFunction = "atan", alpha: float = 0.1, beta: float = 20.0) -> float:

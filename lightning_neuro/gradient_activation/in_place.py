@@ -2,8 +2,8 @@
 
 Every list is non-empty and of one device and one type.
 
-On CUDA a list goes through torch's multi-tensor kernels; on the CPU a plain loop is faster, because a tensor that was
-just touched is still in cache for the next operation.
+On CUDA a list goes through torch's multi-tensor kernels; on the CPU a loop is faster, because what was just touched
+is still in cache for the next operation.
 """
 
 import torch

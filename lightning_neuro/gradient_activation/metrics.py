@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lightning_neuro.gradient_activation.activation import Activation
+from lightning_neuro.gradient_activation.storage import stored
 
 SATURATED_BEYOND = 3.0
 
@@ -50,8 +51,4 @@ def measure(gradients: Sequence[Tensor], activation: Activation) -> Iterator[dic
 
 
 def _flat(tensor: Tensor) -> Tensor:
-    if hasattr(tensor, "to_local"):
-        tensor = tensor.to_local()
-    if tensor.is_sparse:
-        tensor = tensor.coalesce().values()
-    return (torch.view_as_real(tensor) if tensor.is_complex() else tensor).detach().flatten().float()
+    return stored(tensor).detach().flatten().float()

@@ -1,5 +1,6 @@
 """What to do when a gradient holds NaN or infinity, which a bounded activation function would hide."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lightning_neuro.common import checks
+from lightning_neuro.gradient_activation.storage import stored
 
 OnNonfinite: TypeAlias = Literal["raise", "skip", "zero", "ignore"]
 POLICIES: tuple[OnNonfinite, ...] = ("raise", "skip", "zero", "ignore")
@@ -15,8 +17,8 @@ POLICIES: tuple[OnNonfinite, ...] = ("raise", "skip", "zero", "ignore")
 def any_nonfinite(tensors: Sequence[Tensor]) -> Tensor:
     """Return a boolean scalar: does any of these tensors hold NaN or infinity?
 
-    One sum per tensor reads the memory once; only a sum that is not finite, which finite numbers can give by
-    overflow too, is looked at element by element.
+    One sum per tensor reads the memory once; only if these do not add up to a finite number, which finite numbers can
+    fail to do by overflow too, is every element looked at.
 
     Args:
         tensors: any shapes; dense or sparse, real or complex.
@@ -26,13 +28,12 @@ def any_nonfinite(tensors: Sequence[Tensor]) -> Tensor:
     >>> any_nonfinite([torch.full((3,), 3e38)])
     tensor(False)
     """
-    dense = [_stored(tensor) for tensor in tensors]
-    if not dense:
-        return torch.tensor(False)
-    if dense[0].is_cuda:  # a branch on the sums would wait for the device
+    dense = [stored(tensor) for tensor in tensors]
+    if any(tensor.is_cuda for tensor in dense):  # to look at the sums would be to wait for the device
         return torch.stack([(~tensor.isfinite().all()).to(dense[0].device) for tensor in dense]).any()
-    suspects = [tensor for tensor in dense if not tensor.sum().isfinite()]
-    return torch.tensor(any(not bool(tensor.isfinite().all()) for tensor in suspects))
+    if math.isfinite(sum(tensor.sum().item() for tensor in dense)):
+        return torch.tensor(False)
+    return torch.tensor(any(not tensor.isfinite().all() for tensor in dense))
 
 
 def zero_nonfinite_(tensors: Sequence[Tensor]) -> None:
@@ -44,15 +45,7 @@ def zero_nonfinite_(tensors: Sequence[Tensor]) -> None:
     tensor([1., 0.])
     """
     for tensor in tensors:
-        stored = _stored(tensor)
-        real = torch.view_as_real(stored) if stored.is_complex() else stored
-        real.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
-
-
-def _stored(tensor: Tensor) -> Tensor:
-    if hasattr(tensor, "to_local"):
-        tensor = tensor.to_local()
-    return tensor.coalesce().values() if tensor.is_sparse else tensor
+        stored(tensor).nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
 
 
 class NonfiniteGuard:

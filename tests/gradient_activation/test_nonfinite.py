@@ -78,3 +78,9 @@ def test_on_cuda_the_flag_is_read_one_step_late():
     assert guard.check_([g.cuda() for g in bad()], 0)
     with pytest.raises(FloatingPointError, match="optimizer step 0"):
         guard.check_([torch.ones(2, device="cuda")], 1)
+
+
+def test_zero_reaches_into_sparse_gradients_that_are_not_summed_yet():
+    sparse = torch.sparse_coo_tensor([[0, 2, 2]], [math.inf, 1.0, 1.0], (3,), check_invariants=True)
+    zero_nonfinite_([sparse])
+    assert sparse.to_dense().tolist() == [0.0, 0.0, 2.0]
