@@ -11,7 +11,6 @@ import gc
 import io
 import json
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from statistics import median
 
 import torch
 from facts import facts
+from side_by_side import in_turns
 from torch import Tensor, nn
 from torch.optim import Adam
 
@@ -28,7 +28,6 @@ from lightning_neuro.gradient_rewiring.sparse_layers import SparseLinear
 
 # The prunable weights of the paper's CIFAR-10 network, 36.7 million, 91 % of them in one layer.
 SHAPES = ((256, 3, 3, 3), *[(256, 256, 3, 3)] * 5, (2048, 16384), (100, 2048))
-WARM_UP = 3
 BATCH = 128
 
 
@@ -51,18 +50,8 @@ class Row:
     target: str = ""
 
 
-def in_turns(contenders: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Time every contender once per round, in milliseconds; who begins changes from round to round."""
-    names = list(contenders)
-    times: dict[str, list[float]] = {name: [] for name in names}
-    for turn in range(WARM_UP + rounds):
-        first = turn % len(names)
-        for name in names[first:] + names[:first]:
-            start = time.perf_counter()
-            contenders[name]()
-            if turn >= WARM_UP:
-                times[name].append(1e3 * (time.perf_counter() - start))
-    return times
+def nothing() -> None:
+    """Bring nothing back between rounds: a step costs the same wherever the weights are."""
 
 
 def rows(times: dict[str, list[float]], targets: dict[str, str], *, gain: bool = False) -> list[Row]:
@@ -106,7 +95,7 @@ def training_step(rounds: int, device: str) -> list[Row]:
         follow(rewired)
         contenders = {name: stepper(bare, device), f"{name} and rewiring": stepper(rewired, device)}
         target = {f"{name} and rewiring": "<= 1.8"} if name == "Adam" else {}
-        found += rows(in_turns(contenders, rounds), target)
+        found += rows(in_turns(contenders, rounds, nothing), target)
         del bare, rewired, contenders
         gc.collect()
     return found
@@ -163,7 +152,7 @@ def inference(rounds: int) -> list[Row]:
         sparse = SparseLinear(dense)
         name = f"exported, {percent} %"
         contenders = {f"dense, {percent} %": lambda d=dense: d(inputs), name: lambda s=sparse: s(inputs)}
-        found += rows(in_turns(contenders, 10 * rounds), {name: target}, gain=True)
+        found += rows(in_turns(contenders, 10 * rounds, nothing), {name: target}, gain=True)
     return found
 
 

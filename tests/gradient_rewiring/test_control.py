@@ -43,8 +43,8 @@ def test_layers_have_targets_of_their_own():
 def test_follows_the_ramp():
     controller = SparsityController(ramp_steps=300)
     found, _ = drive(controller, 0.9, 300)
-    for step in (99, 199, 299):
-        assert found[step]["total"] == pytest.approx(controller.target(0.9, 0.0, step + 1), abs=0.02)
+    for step in (29, 99, 199, 299):  # without looking ahead it is 0.05 late at first
+        assert found[step]["total"] == pytest.approx(controller.target(0.9, 0.0, step + 1), abs=0.01)
 
 
 def test_comes_back_from_too_sparse():
