@@ -59,6 +59,9 @@ def test_noise_has_the_scale_of_the_temperature():
     moved = w.detach() - 5
     assert moved.std().item() == pytest.approx(0.04, rel=0.03)
     assert abs(moved.mean().item()) < 0.001
+    for _ in range(8):  # steps are independent, so that variances add
+        optimizer.step()
+    assert (w.detach() - 5).std().item() == pytest.approx(3 * 0.04, rel=0.03)
 
 
 def test_soft_synapses_wander_back_and_never_below_the_floor():
