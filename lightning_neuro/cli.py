@@ -25,6 +25,7 @@ LIGHTNING_COMMANDS = {
 # Importing a module makes its classes known to the command line by short name.
 _SHORT_NAMES = (
     "lightning_neuro.gradient_activation",
+    "lightning_neuro.gradient_rewiring",
     "lightning_neuro.spiking",
     "lightning_neuro.data",
     "lightning_neuro.demo.spiking_classifier",

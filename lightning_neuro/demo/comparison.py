@@ -65,6 +65,9 @@ class Arm:
     callbacks: Callable[[], list[Callback]] = field(default=list)
 
 
+PLAIN = Arm("without")
+
+
 @dataclass(frozen=True)
 class Run:
     """What one training left behind.
@@ -74,12 +77,14 @@ class Run:
         train_loss: per step.
         val_loss: per epoch.
         val_accuracy: per epoch.
+        callbacks: those of the arm, after training.
     """
 
     model: SpikingClassifier
     train_loss: list[float]
     val_loss: list[float]
     val_accuracy: list[float]
+    callbacks: list[Callback]
 
 
 @dataclass(frozen=True)
@@ -118,10 +123,19 @@ class Comparison:
         self.plan = plan
         self.tell = tell
         self._data: dict[int, ImageDataModule] = {}
+        self._outcomes: dict[str, Outcome] = {}
         self._done = 0
 
     def run(self, arms: Sequence[Arm]) -> list[Outcome]:
-        """Tune and train every arm; the test images are used at the very end, once per trained network."""
+        """Tune and train every arm; the test images are used at the very end, once per trained network.
+
+        An arm that an earlier call has trained, such as `PLAIN`, is not trained again.
+        """
+        new = [arm for arm in arms if arm.name not in self._outcomes]
+        self._outcomes |= {outcome.arm.name: outcome for outcome in self._train_all(new)}
+        return [self._outcomes[arm.name] for arm in arms]
+
+    def _train_all(self, arms: Sequence[Arm]) -> list[Outcome]:
         self._done, total = 0, len(arms) * self.plan.runs_per_arm
         with quiet_lightning():
             tunings = [{rate: self._tune(arm, rate, total) for rate in self.plan.learning_rates} for arm in arms]
@@ -146,9 +160,9 @@ class Comparison:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = self._model(data, rate)
-            trainer = make_trainer(max_epochs=self.plan.epochs, callbacks=[*arm.callbacks(), history])
-            trainer.fit(model, data)
-        return Run(model, history.train_loss, history.val_loss, history.val_accuracy)
+            callbacks = arm.callbacks()
+            make_trainer(max_epochs=self.plan.epochs, callbacks=[*callbacks, history]).fit(model, data)
+        return Run(model, history.train_loss, history.val_loss, history.val_accuracy, callbacks)
 
     def _test(self, model: SpikingClassifier, seed: int) -> float:
         with torch.random.fork_rng(devices=[]):

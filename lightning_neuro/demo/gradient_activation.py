@@ -1,16 +1,15 @@
 """Demonstration of GAF: the same network trained on gradients as they are and on activated gradients."""
 
 from collections.abc import Sequence
-from statistics import fmean, stdev
 
 import numpy as np
 import torch
-from scipy.stats import t
 from torch import Tensor
 
 from lightning_neuro.common.plotting import curves, histograms, spike_raster, to_svg
 from lightning_neuro.common.report import Figure, Section, Table
-from lightning_neuro.demo.comparison import Arm, Comparison, Outcome, Run
+from lightning_neuro.demo.comparison import PLAIN, Arm, Comparison, Outcome, Run
+from lightning_neuro.demo.results import accuracy_words, learning_curves, verdict
 from lightning_neuro.gradient_activation.callback import GradientActivation
 from lightning_neuro.gradient_activation.functional import atan, crossover
 from lightning_neuro.spiking.metrics import DeadNeurons, FiringRate
@@ -18,13 +17,12 @@ from lightning_neuro.spiking.metrics import DeadNeurons, FiringRate
 # The slope at zero is 2, as by default; the bound lies where the largest gradients of this small network are.
 ALPHA, BETA = 0.02, 100.0
 SATURATED = 3.0  # beta * |g| from which the arctangent is within a fifth of its bound
-STEPS_PER_POINT = 10
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def demonstrate(comparison: Comparison) -> Section:
     """Train with and without GAF and tell what came of it."""
-    arms = [Arm("without"), Arm("with GAF", lambda: [GradientActivation("atan", alpha=ALPHA, beta=BETA)])]
+    arms = [PLAIN, Arm("with GAF", lambda: [GradientActivation("atan", alpha=ALPHA, beta=BETA)])]
     outcomes = comparison.run(arms)
     for outcome in outcomes:
         comparison.tell(f"{outcome.arm.name}: test accuracy {accuracy_words(outcome.test_accuracy)}")
@@ -37,44 +35,13 @@ def demonstrate(comparison: Comparison) -> Section:
             f"alpha · atan(beta · g), here with alpha = {ALPHA:g} and beta = {BETA:g}: small elements grow up to "
             f"{ALPHA * BETA:g} times, none stays larger than {ALPHA * np.pi / 2:.3f}. Both arms start from the same "
             "weights and see the same images in the same order; each has the learning rate that suited it best.",
-            verdict(*outcomes),
+            verdict("GAF", *outcomes),
             _results(comparison, outcomes),
-            _learning_curves(outcomes),
+            learning_curves(outcomes),
             _tuning_curves(outcomes),
             _gradients(outcomes[0].runs[0], images, labels),
             _spikes(outcomes[1].runs[0], images, [names[label] for label in labels]),
         ],
-    )
-
-
-def accuracy_words(accuracies: Sequence[float]) -> str:
-    """Mean and sample standard deviation over seeds, in percent.
-
-    >>> accuracy_words([0.8, 0.82])
-    '81.0 ± 1.4 %'
-    >>> accuracy_words([0.8])
-    '80.0 %'
-    """
-    spread = f" ± {100 * stdev(accuracies):.1f}" if len(accuracies) > 1 else ""
-    return f"{100 * fmean(accuracies):.1f}{spread} %"
-
-
-def verdict(plain: Outcome, activated: Outcome) -> str:
-    """Say how the arms compare, whichever way it came out, and how sure one can be."""
-    differences = [100 * (a - b) for a, b in zip(activated.test_accuracy, plain.test_accuracy, strict=True)]
-    mean, count = fmean(differences), len(differences)
-    if count == 1:
-        return f"With GAF the test accuracy changed by {mean:+z.1f} points: one seed, which says nothing about chance."
-    margin = float(t.ppf(0.975, count - 1)) * stdev(differences) / count**0.5
-    low, high = mean - margin, mean + margin
-    judgement = (
-        "No difference was shown."
-        if low <= 0 <= high
-        else f"So {'GAF' if mean > 0 else 'training without GAF'} did better here, with these few seeds."
-    )
-    return (
-        f"With GAF the test accuracy changed by {mean:+z.1f} points, averaged over {count} seeds; the 95 % interval of "
-        f"Student's t is {low:+z.1f} to {high:+z.1f} points. {judgement}"
     )
 
 
@@ -102,21 +69,6 @@ def _results(comparison: Comparison, outcomes: Sequence[Outcome]) -> Table:
         f"train on, {plan.val_images:,} to choose the learning rate on, all test images once per network, at the end. "
         f"Learning rates tried per arm: {', '.join(f'{rate:g}' for rate in grid)}, with {plan.tuning_seeds} other "
         f"seeds.{note}",
-    )
-
-
-def _learning_curves(outcomes: Sequence[Outcome]) -> Figure:
-    loss = {o.arm.name: [_windows(run.train_loss) for run in o.runs] for o in outcomes}
-    accuracy = {o.arm.name: [[100 * value for value in run.val_accuracy] for run in o.runs] for o in outcomes}
-    steps = _windows(list(range(1, len(outcomes[0].runs[0].train_loss) + 1)))
-    return Figure(
-        [
-            to_svg(curves(loss, title="Training loss", xlabel="step", x=steps)),
-            to_svg(curves(accuracy, title="Validation accuracy (%)", xlabel="epoch")),
-        ],
-        f"Thick: mean over seeds; band: standard deviation; thin: every seed. The loss is averaged over "
-        f"{STEPS_PER_POINT} steps.",
-        alt="Training loss and validation accuracy with and without GAF",
     )
 
 
@@ -170,9 +122,3 @@ def _spikes(run: Run, images: Tensor, classes: Sequence[str]) -> Figure:
         f"{100 * dead.compute():.0f} % never fire.",
         alt="Spike rasters of the hidden layer",
     )
-
-
-def _windows(values: Sequence[float]) -> list[float]:
-    """Means over whole windows of steps; a shorter training is one window."""
-    size = min(STEPS_PER_POINT, len(values))
-    return [fmean(values[start : start + size]) for start in range(0, len(values) - size + 1, size)]

@@ -2,7 +2,7 @@ import pytest
 from scipy.stats import ttest_rel
 
 from lightning_neuro.demo.comparison import Arm, Outcome
-from lightning_neuro.demo.gradient_activation import accuracy_words, verdict
+from lightning_neuro.demo.results import accuracy_words, verdict
 
 
 def outcome(*accuracies: float) -> Outcome:
@@ -14,7 +14,7 @@ def test_accuracy_words_know_the_spread():
 
 
 def test_no_difference_is_called_none():
-    said = verdict(outcome(0.80, 0.82, 0.81), outcome(0.81, 0.81, 0.81))
+    said = verdict("GAF", outcome(0.80, 0.82, 0.81), outcome(0.81, 0.81, 0.81))
     assert "+0.0 points" in said
     assert "No difference was shown." in said
 
@@ -27,11 +27,11 @@ def test_no_difference_is_called_none():
     ],
 )
 def test_a_clear_difference_is_told_whichever_way_it_came_out(plain, activated, better):
-    said = verdict(outcome(*plain), outcome(*activated))
+    said = verdict("GAF", outcome(*plain), outcome(*activated))
     assert better in said
     interval = ttest_rel(activated, plain).confidence_interval(0.95)
     assert f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f} points" in said
 
 
 def test_one_seed_is_no_proof():
-    assert "says nothing about chance" in verdict(outcome(0.8), outcome(0.9))
+    assert "says nothing about chance" in verdict("GAF", outcome(0.8), outcome(0.9))
