@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from facts import facts
 from side_by_side import Row, Times, cuda_clock, in_turns, rows, table, wall_clock
-from small_cnn import SmallCnn
+from small_cnn import SmallCnn, TutorialCnn
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
@@ -186,8 +186,8 @@ class EverySecondStep(GradientActivation):
         return step % 4 in (0, 3)
 
 
-def training(threads: int, rounds: int, data: str) -> list[Row]:
-    """A step of a small CNN in a Trainer, with and without the callback, its check for NaN and infinity included."""
+def training(threads: int, rounds: int, data: str, network: type[SmallCnn]) -> list[Row]:
+    """A step of a CNN in a Trainer, with and without the callback, its check for NaN and infinity included."""
     images, callback = image_data(data, batch_size=128), EverySecondStep()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -202,7 +202,7 @@ def training(threads: int, rounds: int, data: str) -> list[Row]:
             enable_model_summary=False,
             limit_val_batches=0,
         )
-        trainer.fit(SmallCnn(images.image_shape, images.num_classes), images)
+        trainer.fit(network(images.image_shape, images.num_classes), images)
     return rows(callback.times, threads, {"step with the callback": 1.03, "its hook alone": 0.03})
 
 
@@ -228,7 +228,10 @@ def measure(rounds: int, threads: Sequence[int], data: str) -> dict[str, list[Ro
     sections: dict[str, Callable[[int], list[Row]]] = {
         "In place, 62 tensors of ResNet-18, 11,689,512 values": lambda n: large(n, rounds),
         "In place, 500 tensors of 32x32": lambda n: small(n, rounds),
-        f"Training step of a small CNN, batch 128, {data}": lambda n: training(n, rounds, data),
+        f"Training step of a CNN of 76,418 weights, batch 128, {data}": lambda n: training(n, rounds, data, SmallCnn),
+        f"Training step of a CNN of 1,199,882 weights, batch 128, {data}": lambda n: training(
+            n, max(1, rounds // 4), data, TutorialCnn
+        ),
         "Step of an optimizer over 11,689,512 weights": lambda n: wrapper(n, rounds),
     }
     measured: dict[str, list[Row]] = {}

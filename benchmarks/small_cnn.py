@@ -81,3 +81,22 @@ class SmallCnn(LightningModule):
         images, labels = batch
         correct = (self(images).argmax(1) == labels).float().mean()
         self.log(name, correct, on_step=False, on_epoch=True, batch_size=len(labels))
+
+
+class TutorialCnn(SmallCnn):
+    """The network of many tutorials: 3x3 convolutions, pooling, dense layers; 1.2 million weights."""
+
+    def __init__(self, image_shape: tuple[int, int, int], num_classes: int) -> None:
+        super().__init__(image_shape, num_classes)
+        channels, height, width = image_shape
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, 32, 3),
+            nn.ReLU(),
+            nn.Conv2d(32, 64, 3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(64 * ((height - 4) // 2) * ((width - 4) // 2), 128),
+            nn.ReLU(),
+            nn.Linear(128, num_classes),
+        )
