@@ -68,8 +68,9 @@ def test_options_reach_the_callback(capsys):
     assert "alpha: 0.3" in told
 
 
-def test_config_of_the_examples_runs():
-    assert main(["fit", "--config", str(CONFIG), *QUICK]) == 0
+@pytest.mark.parametrize("config", sorted(CONFIG.parent.glob("*.yaml")), ids=lambda path: path.stem)
+def test_config_of_the_examples_runs(config):
+    assert main(["fit", "--config", str(config), *QUICK]) == 0
 
 
 @pytest.mark.filterwarnings("ignore:The dirpath has changed")
