@@ -113,10 +113,10 @@ def shares(shapes: dict[str, tuple[int, ...]], connectivity: float) -> dict[str,
 
 
 Build = Callable[[StaticSpikingNet, float, Plan, int], list[Callback]]
-DENSE = "dense"
+DENSE, PRUNED = "dense", "magnitude pruning"
 ARMS: dict[str, Build] = {
     DENSE: lambda *_: [],
-    "magnitude pruning": magnitude,
+    PRUNED: magnitude,
     "Grad R": grad_r,
     "Deep R": deep_r,
 }
@@ -199,24 +199,28 @@ def merged(paths: Sequence[Path]) -> list[Record]:
 
 
 def table(runs: Sequence[Record]) -> str:
-    """Return a markdown table: accuracy in percent, and points lost against the dense net of the same seed."""
+    """Return a markdown table: accuracy in percent, and points won over the same seed of the dense and a pruned net."""
     percent = {(run["arm"], run["target"], run["seed"]): 100 * run["accuracy"] for run in runs}
     lines = [
-        "| arm | learning rate | connectivity, % | test accuracy, % | against dense | seeds | CPU s per run |",
-        "|---|---|---|---|---|---|---|",
+        "| arm | rate | connectivity, % | test accuracy, % | against dense | against pruning | seeds | CPU s |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     groups = dict.fromkeys((run["arm"], run["target"]) for run in runs)
     for arm, target in sorted(groups, key=lambda group: (list(ARMS).index(group[0]), -group[1])):
         group = [run for run in runs if (run["arm"], run["target"]) == (arm, target)]
         seeds = [run["seed"] for run in group]
-        paired = [percent[arm, target, s] - percent[DENSE, 1.0, s] for s in seeds if (DENSE, 1.0, s) in percent]
-        total = 100 * fmean(run["connectivity"]["total"] for run in group)
+        rivals = [(rival, at) for rival, at in ((DENSE, 1.0), (PRUNED, target)) if rival != arm]
+        won = {
+            rival: [percent[arm, target, s] - percent[rival, at, s] for s in seeds if (rival, at, s) in percent]
+            for rival, at in rivals
+        }
         values = [
             arm,
             f"{group[0]['learning_rate']:g}",
-            f"{total:.2f}",
+            f"{100 * fmean(run['connectivity']['total'] for run in group):.2f}",
             spread([percent[arm, target, s] for s in seeds]),
-            spread(paired, sign="+") if paired and arm != DENSE else "",
+            spread(won.get(DENSE, []), sign="+"),
+            spread(won.get(PRUNED, []), sign="+"),
             str(len(seeds)),
             f"{fmean(run['cpu_s'] for run in group):.0f}",
         ]
@@ -225,12 +229,13 @@ def table(runs: Sequence[Record]) -> str:
 
 
 def spread(values: Sequence[float], sign: str = "") -> str:
-    """Return mean and standard deviation.
+    """Return mean and standard deviation, or nothing for nothing.
 
     >>> spread([1.0, 2.0, 3.0], sign="+")
     '+2.00 ± 1.00'
     """
-    return f"{fmean(values):{sign}.2f}" + (f" ± {stdev(values):.2f}" if len(values) > 1 else "")
+    mean = f"{fmean(values):{sign}.2f}" if values else ""
+    return mean + (f" ± {stdev(values):.2f}" if len(values) > 1 else "")
 
 
 def picture(runs: Sequence[Record]) -> Any:
