@@ -57,7 +57,7 @@ def select_parameters(
         exclude: the same, taken away.
 
     Raises:
-        ValueError: a name, type or parameter matches nothing.
+        ValueError: a criterion matches nothing, or nothing is left.
         TypeError: a criterion is of another kind.
 
     >>> net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
@@ -65,9 +65,8 @@ def select_parameters(
     ['0.weight']
     """
     entries = list(named_parameters(module))
-    chosen = _matching(caller, "select", entries, select) if select is not None else {id(p) for _, _, p in entries}
-    dropped = _matching(caller, "exclude", entries, exclude) if exclude is not None else set()
-    return {name: p for name, _, p in entries if id(p) in chosen and id(p) not in dropped}
+    chosen = _chosen(caller, entries, select, exclude)
+    return {name: p for name, _, p in entries if id(p) in chosen}
 
 
 def select_tensors(
@@ -85,7 +84,7 @@ def select_tensors(
         exclude: the same, taken away.
 
     Raises:
-        ValueError: a name or parameter matches nothing, or names are asked for and not known.
+        ValueError: a criterion matches nothing, nothing is left, or names are asked for and not known.
         TypeError: a criterion is of another kind.
 
     >>> import torch
@@ -103,9 +102,32 @@ def select_tensors(
                 "names. Build it from model.named_parameters(), or pass the parameters themselves."
             )
     entries = [(name or "", nn.Identity(), tensor) for name, tensor in pairs]
-    chosen = _matching(caller, "select", entries, select) if select is not None else {id(t) for _, t in pairs}
-    dropped = _matching(caller, "exclude", entries, exclude) if exclude is not None else set()
-    return [t for _, t in pairs if id(t) in chosen and id(t) not in dropped]
+    chosen = _chosen(caller, entries, select, exclude)
+    return [t for _, t in pairs if id(t) in chosen]
+
+
+def reusable(caller: str, argument: str, selector: Selector | None) -> Selector | None:
+    """Return a selector that can be read more than once, where a generator was given, and check its kind.
+
+    Raises:
+        TypeError: it holds something that cannot select.
+
+    >>> reusable("Example", "select", (name for name in ["a", "b"]))
+    ('a', 'b')
+    """
+    if selector is None or isinstance(selector, (str, type, Tensor)):
+        return selector
+    if isinstance(selector, nn.Module):
+        raise TypeError(f"{caller}: {argument} takes names, types and parameters, got a module: pass its parameters().")
+    if callable(selector):
+        return selector
+    if not isinstance(selector, Iterable):
+        raise _wrong_kind(caller, argument, selector)
+    criteria = tuple(selector)
+    for criterion in criteria:
+        if not isinstance(criterion, (str, type, Tensor)) and not callable(criterion):
+            raise _wrong_kind(caller, argument, criterion)
+    return criteria
 
 
 def describe(selector: Selector | None) -> str:
@@ -122,7 +144,9 @@ def _describe_one(criterion: Criterion) -> str:
         return criterion
     if isinstance(criterion, Tensor):
         return f"tensor{tuple(criterion.shape)}"
-    return getattr(criterion, "__qualname__", type(criterion).__qualname__)
+    name = getattr(criterion, "__qualname__", type(criterion).__qualname__)
+    code = getattr(criterion, "__code__", None)
+    return f"{name}:{code.co_firstlineno}" if code is not None and "<lambda>" in name else name
 
 
 def _criteria(selector: Selector | None) -> list[Criterion]:
@@ -133,14 +157,23 @@ def _criteria(selector: Selector | None) -> list[Criterion]:
     return list(selector)
 
 
+def _chosen(caller: str, entries: Sequence[Entry], select: Selector | None, exclude: Selector | None) -> set[int]:
+    everything = {id(tensor) for _, _, tensor in entries}
+    chosen = everything if select is None else _matching(caller, "select", entries, select)
+    chosen = chosen - (set() if exclude is None else _matching(caller, "exclude", entries, exclude))
+    if not chosen:
+        told = f"select={describe(select) or None!r}, exclude={describe(exclude) or None!r}"
+        raise ValueError(f"{caller}: no parameter is left of {len(everything)} with {told}. Select at least one.")
+    return chosen
+
+
 def _matching(caller: str, argument: str, entries: Sequence[Entry], selector: Selector) -> set[int]:
     found: set[int] = set()
     for criterion in _criteria(selector):
         hits = {id(t) for name, owner, t in entries if _matches(caller, argument, criterion, name, owner, t)}
-        if not hits and (isinstance(criterion, (str, type, Tensor))):
-            raise ValueError(
-                f"{caller}: {argument} {_describe_one(criterion)!r} matches no parameter.{_hint(criterion, entries)}"
-            )
+        if not hits:
+            told, hint = _describe_one(criterion), _hint(criterion, entries)
+            raise ValueError(f"{caller}: {argument} {told!r} matches no parameter.{hint}")
         found |= hits
     return found
 
@@ -154,7 +187,11 @@ def _matches(caller: str, argument: str, criterion: Criterion, name: str, owner:
         return isinstance(owner, criterion)
     if callable(criterion):
         return bool(criterion(name, tensor))
-    raise TypeError(
+    raise _wrong_kind(caller, argument, criterion)
+
+
+def _wrong_kind(caller: str, argument: str, criterion: object) -> TypeError:
+    return TypeError(
         f"{caller}: {argument} takes names, module types, parameters and predicates (name, parameter) -> bool, "
         f"got {criterion!r}."
     )

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
@@ -40,6 +40,7 @@ class Activation:
     beta: float = 20.0
     warmup_steps: int = 0
     schedule: Callable[[int], float] | None = None
+    _validated: set[int] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_function(self.owner, self.function, self.alpha, self.beta)
@@ -78,7 +79,14 @@ class Activation:
         checks.number(self.owner, GROUP_KEYS[1], alpha, above=0)
         checks.number(self.owner, GROUP_KEYS[2], beta, above=0)
         functional.resolve(function)
+        if callable(function) and id(function) not in self._validated:
+            functional.validate(function, alpha, beta)
+            self._validated.add(id(function))
         return function, alpha, beta
+
+    def acts_on(self, group: dict[str, Any], step: int) -> bool:
+        """Tell whether anything at all is changed in a parameter group at this step."""
+        return self.strength(step) > 0 and self.for_group(group)[0] != "identity"
 
     def apply_(self, groups: Iterable[tuple[dict[str, Any], list[Tensor]]], step: int) -> None:
         """Activate gradients in place, each list with the settings of its parameter group."""

@@ -16,7 +16,7 @@ from lightning_neuro._lightning import (
     rank_zero_warn,
 )
 from lightning_neuro.common import checks
-from lightning_neuro.common.selection import Selector, describe, select_parameters
+from lightning_neuro.common.selection import Selector, describe, reusable, select_parameters
 from lightning_neuro.gradient_activation import functional, metrics
 from lightning_neuro.gradient_activation.activation import Activation
 from lightning_neuro.gradient_activation.functional import ActivationFunction
@@ -81,8 +81,11 @@ class GradientActivation(Callback):
         self.activation = Activation(owner, function, alpha, beta, warmup_steps, schedule)
         self.guard = NonfiniteGuard(owner, on_nonfinite)
         self.log_every_n_steps = checks.integer(owner, "log_every_n_steps", log_every_n_steps, at_least=0)
-        self.select, self.exclude, self.optimizers = select, exclude, optimizers
+        self.select = reusable(owner, "select", select)
+        self.exclude = reusable(owner, "exclude", exclude)
+        self.optimizers = _checked_optimizers(owner, optimizers)
         self.steps: dict[int, int] = {}
+        self._saw_batches = False
         self._selected: set[int] | None = None
 
     @classmethod
@@ -145,6 +148,15 @@ class GradientActivation(Callback):
                 f"{trainer.gradient_clip_val}. To clip first, as the authors do, use GradientActivationOptimizer."
             )
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to count anew, unless this training goes on from a checkpoint or from an earlier fit."""
+        if trainer.global_step == 0:
+            self.steps = {}
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Remember that there was something to act on."""
+        self._saw_batches = True
+
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Activate the gradients of one optimizer."""
         index = next(i for i, candidate in enumerate(trainer.optimizers) if candidate is optimizer)
@@ -159,7 +171,7 @@ class GradientActivation(Callback):
             optimizer.zero_grad(set_to_none=True)  # torch optimizers pass over parameters without gradient
             return
         if self.log_every_n_steps and step % self.log_every_n_steps == 0:
-            with metrics.measure(gradients, self.activation) as values:
+            with metrics.measure(groups, self.activation) as values:
                 self.activation.apply_(groups, step)
             prefix = "gradient_activation/" if len(trainer.optimizers) == 1 else f"gradient_activation/{index}/"
             pl_module.log_dict({prefix + name: value for name, value in values.items()})
@@ -169,7 +181,7 @@ class GradientActivation(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Read the last flag of the device, and tell a user whose optimizer never reached this callback."""
         self.guard.flush()
-        if trainer.fit_loop.epoch_loop.total_batch_idx >= 0 and not self.steps:
+        if self._saw_batches and not self.steps:
             rank_zero_warn(
                 f"{type(self).__name__}: no optimizer step came by, so no gradient was activated. In manual "
                 "optimization step through self.optimizers(), not use_pl_optimizer=False."
@@ -228,6 +240,16 @@ class GradientActivation(Callback):
                 f"{owner}: a fused {name} unscales the gradients of 16-mixed precision itself, after this callback. "
                 "Use fused=False, precision='bf16-mixed', or GradientActivationOptimizer."
             )
+
+
+def _checked_optimizers(owner: str, optimizers: Sequence[int | Optimizer] | None) -> Sequence[int | Optimizer] | None:
+    if optimizers is None:
+        return None
+    if not isinstance(optimizers, Sequence) or not all(isinstance(o, (int, Optimizer)) for o in optimizers):
+        raise TypeError(f"{owner}: optimizers must be a list of indices or optimizers, got {optimizers!r}.")
+    if not optimizers:
+        raise ValueError(f"{owner}: optimizers must name at least one, got none. Leave it out to act for all.")
+    return list(optimizers)
 
 
 def _scaler(trainer: Trainer) -> torch.amp.GradScaler | None:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.optim import LBFGS, SGD, Optimizer
 
 from lightning_neuro.common import checks
-from lightning_neuro.common.selection import Selector, select_tensors
+from lightning_neuro.common.selection import Selector, reusable, select_tensors
 from lightning_neuro.gradient_activation import functional
 from lightning_neuro.gradient_activation.activation import Activation
 from lightning_neuro.gradient_activation.functional import ActivationFunction
@@ -83,7 +83,8 @@ class GradientActivationOptimizer(Optimizer):
         self.placement = checks.choice(owner, "placement", placement, ("gradient", "update"))
         self.guard = NonfiniteGuard(owner, on_nonfinite)
         self.step_count = 0
-        self.select, self.exclude = select, exclude
+        self.select = reusable(owner, "select", select)
+        self.exclude = reusable(owner, "exclude", exclude)
         if placement == "update" and not isinstance(optimizer, SGD):
             warnings.warn(
                 f"{owner}: placement='update' is meant for SGD. The updates of {type(optimizer).__name__} may be of "
@@ -170,7 +171,7 @@ class GradientActivationOptimizer(Optimizer):
             self.activation.apply_(((g, [p.grad for p in ps if p.grad is not None]) for g, ps in groups), step)
             self.optimizer.step()
         else:
-            self._step_with_activated_update(groups, step)
+            self._step_with_activated_update([(g, ps) for g, ps in groups if self.activation.acts_on(g, step)], step)
         return loss
 
     def _selected_by_group(self) -> Iterator[tuple[dict[str, Any], list[Tensor]]]:
@@ -213,6 +214,22 @@ class GradientActivationOptimizer(Optimizer):
         """Load a `state_dict` written with or without the wrapper; without, the step count starts at 0."""
         self.optimizer.load_state_dict({key: value for key, value in state_dict.items() if key != STATE_KEY})
         self.step_count = state_dict.get(STATE_KEY, 0)
+
+    def register_state_dict_pre_hook(self, hook: Any, prepend: bool = False) -> Any:
+        """Register with the wrapped optimizer, whose state it is."""
+        return self.optimizer.register_state_dict_pre_hook(hook, prepend)
+
+    def register_state_dict_post_hook(self, hook: Any, prepend: bool = False) -> Any:
+        """Register with the wrapped optimizer, whose state it is."""
+        return self.optimizer.register_state_dict_post_hook(hook, prepend)
+
+    def register_load_state_dict_pre_hook(self, hook: Any, prepend: bool = False) -> Any:
+        """Register with the wrapped optimizer, whose state it is."""
+        return self.optimizer.register_load_state_dict_pre_hook(hook, prepend)
+
+    def register_load_state_dict_post_hook(self, hook: Any, prepend: bool = False) -> Any:
+        """Register with the wrapped optimizer, whose state it is."""
+        return self.optimizer.register_load_state_dict_post_hook(hook, prepend)
 
     def __getstate__(self) -> dict[str, Any]:
         own = ("optimizer", "activation", "placement", "guard", "step_count", "select", "exclude")

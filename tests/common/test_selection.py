@@ -6,6 +6,7 @@ from lightning_neuro.common.selection import (
     canonical_name,
     describe,
     name_matches,
+    reusable,
     select_parameters,
     select_tensors,
 )
@@ -29,7 +30,6 @@ ALL = ["0.0.weight", "0.0.bias", "0.1.weight", "0.1.bias", "1.weight", "1.bias",
         (nn.Linear, None, ["0.0.weight", "0.0.bias", "2.weight"]),
         ([nn.Conv1d, "2.weight"], "bias", ["1.weight", "2.weight"]),
         (lambda name, p: p.ndim == 3, None, ["1.weight"]),
-        (lambda name, p: False, None, []),
         (None, [nn.BatchNorm1d, "bias"], ["0.0.weight", "1.weight", "2.weight"]),
     ],
 )
@@ -64,6 +64,12 @@ def test_what_matches_nothing_is_named_with_a_hint():
         select_parameters("Example", network(), nn.LSTM)
     with pytest.raises(ValueError, match=r"select 'tensor\(2,\)' matches no parameter"):
         select_parameters("Example", network(), torch.zeros(2))
+    with pytest.raises(ValueError, match=r"select '.*<lambda>:\d+' matches no parameter"):
+        select_parameters("Example", network(), lambda name, p: False)
+    with pytest.raises(ValueError, match=r"no parameter is left of 7 with select=None, exclude='\*'"):
+        select_parameters("Example", network(), exclude="*")
+    with pytest.raises(ValueError, match="no parameter is left of 7 with select=None"):
+        select_parameters("Example", network(), select=[])
     with pytest.raises(ValueError, match="There are no parameters"):
         select_parameters("Example", nn.ReLU(), "weight")
 
@@ -85,3 +91,22 @@ def test_tensors_without_names_are_selected_by_identity():
 def test_descriptions_are_the_same_in_every_process():
     assert describe(None) == ""
     assert describe([nn.Linear, "bias", torch.zeros(2, 3), name_matches]) == "Linear,bias,tensor(2, 3),name_matches"
+
+
+def test_generators_are_kept_and_other_things_refused_at_once():
+    net = network()
+    kept = reusable("Example", "select", net[0].parameters())
+    for _ in range(2):
+        assert len(select_parameters("Example", net, kept)) == 4
+    with pytest.raises(TypeError, match=r"Example: select takes names, .* got 3"):
+        reusable("Example", "select", 3)
+    with pytest.raises(TypeError, match=r"Example: exclude takes names, .* got 3"):
+        reusable("Example", "exclude", ["bias", 3])
+    with pytest.raises(TypeError, match=r"got a module: pass its parameters\(\)"):
+        reusable("Example", "select", net)
+
+
+def test_lambdas_of_two_lines_are_told_apart():
+    first = describe(lambda name, p: True)
+    second = describe(lambda name, p: True)
+    assert first != second

@@ -406,6 +406,65 @@ def test_a_callback_that_never_saw_a_step_says_so(make_trainer):
         make_trainer(callbacks=[GradientActivation()]).fit(Bypass(sgd))
 
 
+def test_a_generator_of_parameters_is_not_used_up(make_trainer):
+    chosen, everything, none = Regression(sgd), Regression(sgd), Regression(sgd)
+    make_trainer(callbacks=[GradientActivation(select=chosen.net[0].parameters())]).fit(chosen)
+    make_trainer(callbacks=[GradientActivation()]).fit(everything)
+    make_trainer().fit(none)
+    assert not torch.equal(chosen.weights(), none.weights())
+    assert not torch.equal(chosen.weights(), everything.weights())
+
+
+def test_a_callback_used_again_for_another_training_counts_anew(make_trainer):
+    callback = GradientActivation(warmup_steps=4)
+    for _ in range(2):
+        model = Regression(sgd)
+        make_trainer(callbacks=[callback]).fit(model)
+        assert callback.steps == {0: 4}
+    fresh = Regression(sgd)
+    make_trainer(callbacks=[GradientActivation(warmup_steps=4)]).fit(fresh)
+    assert torch.equal(model.weights(), fresh.weights())
+
+
+def test_going_on_with_the_same_trainer_counts_on(make_trainer):
+    callback, model = GradientActivation(warmup_steps=4), Regression(sgd)
+    trainer = make_trainer(callbacks=[callback])
+    trainer.fit(model)
+    trainer.fit_loop.max_epochs = 2
+    trainer.fit(model)
+    assert callback.steps == {0: 8}
+
+
+def wrapped_sgd(parameters) -> GradientActivationOptimizer:
+    return GradientActivationOptimizer(sgd(parameters))
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        (Regression, {"accumulate_grad_batches": 2}),
+        (Regression, {"precision": "bf16-mixed"}),
+        (Regression, scaled_precision(init_scale=256.0)),
+        (ManualRegression, {}),
+        (ManualRegression, scaled_precision(init_scale=256.0)),
+    ],
+    ids=["accumulated", "bf16", "16-mixed", "manual with two optimizers", "the same in 16-mixed"],
+)
+def test_the_wrapper_does_what_the_callback_does(make_trainer, model, options):
+    with_callback, with_wrapper = model(sgd), model(wrapped_sgd)
+    make_trainer(callbacks=[GradientActivation()], **copy.deepcopy(options)).fit(with_callback)
+    make_trainer(**copy.deepcopy(options)).fit(with_wrapper)
+    assert torch.equal(with_callback.weights(), with_wrapper.weights())
+    assert not torch.equal(with_callback.weights(), Regression(sgd).weights())
+
+
+def test_the_wrapper_trains_a_compiled_module(make_trainer):
+    plain, inner = Regression(wrapped_sgd), Regression(wrapped_sgd)
+    make_trainer().fit(plain)
+    make_trainer().fit(torch.compile(inner, backend="eager"))
+    torch.testing.assert_close(inner.weights(), plain.weights())
+
+
 def test_copy_and_pickle():
     callback = GradientActivation("tanh", 0.2, 9.0, select=["weight"], warmup_steps=3)
     callback.load_state_dict({"steps": {0: 5}})
@@ -431,6 +490,7 @@ def test_state_key_tells_callbacks_apart():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"optimizers": []}, "GradientActivation: optimizers must name at least one, got none"),
         ({"beta": -1.0}, r"GradientActivation: beta must be greater than 0, got -1.0\."),
         ({"alpha": math.inf}, "GradientActivation: alpha must be greater than 0, got inf"),
         ({"function": "relu"}, "GradientActivation: function must be one of"),
@@ -441,3 +501,19 @@ def test_state_key_tells_callbacks_apart():
 def test_bad_arguments_are_refused_by_name(arguments, message):
     with pytest.raises(ValueError, match=message):
         GradientActivation(**arguments)
+
+
+def test_arguments_of_another_kind_are_refused_at_once():
+    with pytest.raises(
+        TypeError, match="GradientActivation: optimizers must be a list of indices or optimizers, got 0"
+    ):
+        GradientActivation(optimizers=0)
+    with pytest.raises(TypeError, match=r"GradientActivation: select takes names, .* got 3"):
+        GradientActivation(select=3)
+
+
+def test_metrics_are_logged_at_every_nth_step_only(make_trainer):
+    model, logged = Regression(sgd), []
+    model.log_dict = lambda values: logged.append(model.global_step)
+    make_trainer(callbacks=[GradientActivation(log_every_n_steps=3)], max_epochs=2).fit(model)
+    assert logged == [0, 3, 6]

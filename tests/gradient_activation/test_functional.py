@@ -140,6 +140,13 @@ def test_activate_accepts_a_callable_and_a_strength():
     assert torch.equal(none, x)
 
 
+def test_a_callable_may_work_in_place():
+    x = torch.tensor([0.04, -9.0], dtype=torch.float64)
+    y = x.clone()
+    gaf.activate_([y], lambda g, alpha, beta: g.mul_(beta).atan_().mul_(alpha), 0.1, 20.0, strength=0.5)
+    torch.testing.assert_close(y, 0.5 * x + 0.5 * gaf.atan(x, 0.1, 20.0))
+
+
 def test_p15_sparse_gradient_equals_dense_gradient():
     indices = torch.tensor([[0, 2, 0]])
     values = torch.tensor([[0.01, 1.0], [0.02, -3.0], [0.05, 0.5]], dtype=torch.float64)

@@ -190,12 +190,19 @@ def descend(parameter: nn.Parameter, optimizer: Optimizer, steps: int, curvature
     return path
 
 
-def test_p04_identity_leaves_training_bit_identical():
+@pytest.mark.parametrize("placement", ["gradient", "update"])
+@pytest.mark.parametrize("way", ["function", "strength", "group"])
+def test_p04_identity_leaves_training_bit_identical(placement, way):
     plain, wrapped = quadratic(), quadratic()
     options = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}
     expected = descend(plain, SGD([plain], **options), 20)
-    found = descend(wrapped, GradientActivationOptimizer(SGD([wrapped], **options), "identity"), 20)
-    assert torch.equal(torch.stack(found), torch.stack(expected))
+    inner = SGD([{"params": [wrapped], "gradient_activation": "identity" if way == "group" else "atan"}], **options)
+    if way == "function":
+        del inner.param_groups[0]["gradient_activation"]
+    schedule = (lambda step: 0.0) if way == "strength" else None
+    function = "identity" if way == "function" else "atan"
+    optimizer = GradientActivationOptimizer(inner, function, placement=placement, schedule=schedule)
+    assert torch.equal(torch.stack(descend(wrapped, optimizer, 20)), torch.stack(expected))
 
 
 @given(alpha=st.floats(0.01, 10), beta=st.floats(0.01, 100), momentum=st.floats(0, 0.99), decay=st.floats(0, 1))
@@ -308,7 +315,8 @@ def test_closure_is_evaluated_once_and_activated(placement):
         return loss
 
     optimizer = GradientActivationOptimizer(SGD([w], lr=0.1), placement=placement)
-    loss = optimizer.step(closure)
+    with torch.no_grad():
+        loss = optimizer.step(closure)
     descend(expected, GradientActivationOptimizer(SGD([expected], lr=0.1), placement=placement), 1)
     assert calls == [True]
     assert loss.item() == pytest.approx((quadratic() ** 2).sum().item() / 2)
@@ -455,6 +463,48 @@ def test_p20_non_finite_gradients_follow_the_policy(placement):
     ignored = attempt("ignore")
     assert ignored[0].isfinite()
     assert ignored[1].isnan()
+
+
+@pytest.mark.parametrize(("policy", "finite"), [("zero", True), ("skip", True), ("ignore", False)])
+def test_p20_reaches_into_sparse_gradients(policy, finite):
+    embedding = nn.Embedding(4, 2, sparse=True)
+    inner = SGD(embedding.parameters(), lr=0.1)
+    optimizer = GradientActivationOptimizer(inner, on_nonfinite=policy)
+    (embedding(torch.tensor([1, 1, 2])) * torch.tensor([1.0, math.nan])).sum().backward()
+    optimizer.step()
+    assert bool(embedding.weight.isfinite().all()) == finite
+
+
+def test_state_dict_hooks_run():
+    w, seen = quadratic(), []
+    optimizer = GradientActivationOptimizer(SGD([w], lr=0.1))
+    optimizer.register_state_dict_pre_hook(lambda o: seen.append("before saving"))
+    optimizer.register_state_dict_post_hook(lambda o, state: seen.append("after saving"))
+    optimizer.register_load_state_dict_pre_hook(lambda o, state: seen.append("before loading"))
+    optimizer.register_load_state_dict_post_hook(lambda o: seen.append("after loading"))
+    optimizer.load_state_dict(optimizer.state_dict())
+    assert seen == ["before saving", "after saving", "before loading", "after loading"]
+
+
+def test_a_callable_of_a_group_is_checked_once():
+    w = quadratic()
+    optimizer = GradientActivationOptimizer(SGD([w], lr=0.1))
+    optimizer.param_groups[0]["gradient_activation"] = lambda g, alpha, beta: g.abs()
+    with pytest.raises(ValueError, match="must be odd"):
+        descend(w, optimizer, 1)
+    assert torch.equal(w, quadratic())
+
+
+def test_a_generator_of_parameters_selects_them_at_every_step():
+    net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    optimizer = GradientActivationOptimizer(SGD(net.parameters(), lr=1.0), "tanh", 0.1, 1e6, select=net[0].parameters())
+    for _ in range(2):
+        before = [p.detach().clone() for p in net.parameters()]
+        for p in net.parameters():
+            p.grad = torch.full_like(p, 5.0)
+        optimizer.step()
+        moves = [(b - p).abs().max().item() for b, p in zip(before, net.parameters(), strict=True)]
+        assert moves == pytest.approx([0.1, 0.1, 5.0, 5.0], rel=1e-3)
 
 
 def test_from_slope_and_bound():
