@@ -11,12 +11,11 @@ from lightning_neuro.common.report import Figure, Section, Table
 from lightning_neuro.demo.comparison import PLAIN, Arm, Comparison, Outcome, Run
 from lightning_neuro.demo.results import accuracy_words, learning_curves, verdict
 from lightning_neuro.gradient_activation.callback import GradientActivation
-from lightning_neuro.gradient_activation.functional import atan, crossover
+from lightning_neuro.gradient_activation.functional import atan, crossover, saturated
 from lightning_neuro.spiking.metrics import DeadNeurons, FiringRate
 
 # The slope at zero is 2, as by default; the bound lies where the largest gradients of this small network are.
 ALPHA, BETA = 0.02, 100.0
-SATURATED = 3.0  # beta * |g| from which the arctangent is within a fifth of its bound
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
@@ -94,9 +93,9 @@ def _gradients(run: Run, images: Tensor, labels: Tensor) -> Figure:
         samples = {"before": g.numpy(), "after": atan(g, ALPHA, BETA).numpy()}
         pictures.append(to_svg(histograms(samples, title=f"Gradient, {name}", xlabel="size of an element")))
         enlarged = ((g.abs() < grows_below) & (g != 0)).float().mean().item()
-        saturated = (BETA * g.abs() > SATURATED).float().mean().item()
+        near_bound = saturated(g, "atan", ALPHA, BETA).float().mean().item()
         words.append(
-            f"in the {name}, {100 * enlarged:.1f} % of the elements grow, {100 * saturated:.1f} % come near the bound"
+            f"in the {name}, {100 * enlarged:.1f} % of the elements grow, {100 * near_bound:.1f} % come near the bound"
         )
     return Figure(
         pictures,

@@ -25,7 +25,7 @@ def test_report_holds_every_part(page):
         ">torch<",
     ):
         assert part in html, part
-    assert html.count("<svg") == 7
+    assert html.count("<svg") == 11
     assert re.search(r"<th scope=\"row\">with GAF</th><td>[\d.]+\N{NO-BREAK SPACE}±", html)
     assert page.name == "index.html"
 
