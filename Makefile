@@ -30,14 +30,22 @@ check: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/gradient_activation.py
 
+# A half-made environment loses its python, lest the next call take it for a whole one; the folder stays, for it may
+# have held other things before.
 $(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "lightning_neuro needs Python 3.11 or newer, found" \
+			"$$($(PYTHON) --version 2>&1 || true). Say for example: make PYTHON=python3.12" >&2; false; }
+	@$(PYTHON) -m venv $(VENV) || { rm -f "$@"; \
+		echo "$(PYTHON) could not make $(VENV), see above. On Debian: apt install python3-venv" >&2; false; }
 
 $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "Downloading packages into $(VENV); the first time takes minutes and says nothing."
 	$(PIP) --editable ".[cli,plot,data]"
 	touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "Downloading packages into $(VENV); the first time takes minutes and says nothing."
 	$(PIP) --editable ".[dev]"
 	touch $@ $(VENV)/.demo
 

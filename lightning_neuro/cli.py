@@ -11,6 +11,7 @@ import importlib.util
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from lightning_neuro import __version__
@@ -54,7 +55,12 @@ def main(args: Sequence[str] | None = None) -> int:
     lightning-neuro ...
     0
     """
-    words = list(sys.argv[1:] if args is None else args)
+    if args is None:
+        args = sys.argv[1:]
+        # The help of a class is headed by the process's name, which `python -m` makes `__main__.py`.
+        if Path(sys.argv[0]).name == "__main__.py":
+            sys.argv[0] = "lightning-neuro"
+    words = list(args)
     try:
         _run_lightning(words) if words and words[0] in LIGHTNING_COMMANDS else _run_own(words)
     except SystemExit as stop:

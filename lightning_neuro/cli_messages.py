@@ -12,6 +12,8 @@ _BOILERPLATE = re.compile(
     r"Does not validate|Subtypes:|Errors:|Expected a <class 'NoneType'>|Expected a path but|Given value|Not a valid|"
     r"Subclass types|a class path|a dict|Problem with given class_path '[\w.]*\.Callback'"
 )
+# What Lightning says, in some versions with ". Aborting load" behind the path.
+_MISSING_CHECKPOINT = re.compile(r"Checkpoint file not found: (.+?)(?:\. Aborting.*)?$")
 
 
 class UsageError(Exception):
@@ -33,6 +35,8 @@ def one_line(error: Exception) -> str | None:
     for candidate in _chain(error):
         if isinstance(candidate, UsageError) or _is_our_check(candidate):
             return _joined(str(candidate))
+    if isinstance(error, FileNotFoundError) and (missing := _MISSING_CHECKPOINT.match(str(error))):
+        return f"--ckpt_path: there is no file {missing[1]!r}. Correct the path, or leave it out to start afresh."
     # Lightning's own refusals: a combination it cannot run, a config.yaml of an earlier run in the way.
     if type(error).__name__ == "MisconfigurationException" or "SaveConfigCallback expected" in str(error):
         return _joined(str(error))

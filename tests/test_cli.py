@@ -89,6 +89,12 @@ def test_a_checkpoint_of_fit_can_be_tested(tmp_path, capsys):
     [
         (["bogus"], "invalid choice: 'bogus'"),
         (["demo", "--seeds", "few"], "argument --seeds: invalid int value: 'few'. See: lightning-neuro demo --help"),
+        (["demo", "--out", "/dev/null/x"], "demo: out must be a folder that can be written, got '/dev/null/x' (Not a"),
+        (
+            ["fit", *DIGITS, *QUICK[2:], "--trainer.max_epochs=1", "--ckpt_path=no.ckpt"],
+            "--ckpt_path: there is no file 'no.ckpt'.",
+        ),
+        (["test", *DIGITS, *QUICK[2:], "--ckpt_path", "no.ckpt"], "--ckpt_path: there is no file 'no.ckpt'."),
         (["demo", "--seeds", "0", "--data", "digits"], "demo: seeds must be at least 1, got 0."),
         (["fit", "--data", "DigitsData"], "the following arguments are required: --model."),
         (["fit", "--config", "none.yaml"], "--config: File does not exist"),
@@ -140,6 +146,12 @@ def test_python_m():
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
+
+
+def test_help_of_a_class_under_python_m_is_headed_by_the_command():
+    words = ["fit", "--model.help", "SpikingClassifier"]
+    done = subprocess.run([sys.executable, "-m", "lightning_neuro", *words], capture_output=True, text=True)
+    assert done.stdout.startswith("usage: lightning-neuro ")
 
 
 def _this_module():

@@ -90,6 +90,8 @@ def read_batch(file: Path) -> tuple[np.ndarray, np.ndarray]:
     size = int(np.prod(CIFAR10.image_shape))
     if not isinstance(pixels, np.ndarray) or pixels.ndim != 2 or pixels.shape[1] != size:
         raise bad_format(file, "data", f"an array (N, {size}) of bytes", _described(pixels))
+    if not len(pixels):
+        raise bad_format(file, "number of images", "at least 1", 0)
     if not isinstance(labels, list) or len(labels) != len(pixels):
         raise bad_format(file, "labels", f"a list of {len(pixels)}", _described(labels))
     classes = len(CIFAR10.class_names)

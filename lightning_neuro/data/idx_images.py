@@ -69,9 +69,11 @@ class IdxImageData(ImageDataModule):
         kind = KINDS[name]
         if pixels.shape[1:] != kind.image_shape[1:]:
             raise bad_format(image_file, "image size", kind.image_shape[1:], pixels.shape[1:])
+        if not len(pixels):
+            raise bad_format(image_file, "number of images", "at least 1", 0)
         if len(labels) != len(pixels):
             raise bad_format(label_file, "number of labels", f"{len(pixels)} as in {image_file.name}", len(labels))
-        if len(labels) and labels.max() >= len(kind.class_names):
+        if labels.max() >= len(kind.class_names):
             raise bad_format(label_file, "labels", f"below {len(kind.class_names)}", int(labels.max()))
         return RawImages.from_arrays(pixels[:, None], labels)
 

@@ -68,6 +68,7 @@ class ImageDataModule(LightningDataModule, ABC):
         self.train_set: LabelledImages | None = None
         self.val_set: LabelledImages | None = None
         self.test_set: LabelledImages | None = None
+        self._resume_at: dict[str, Any] | None = None
 
     # A Trainer attaches itself before it calls any hook, so a foreign one is told here, ahead of obscurer errors.
     @property
@@ -117,12 +118,32 @@ class ImageDataModule(LightningDataModule, ABC):
         Args:
             stage: "fit", "validate", "test" or "predict"; None loads everything.
         """
+        self._resume_at = None  # a Trainer restores a checkpoint after this: what is here belongs to an earlier run
         if stage in (None, "fit", "validate") and self.train_set is None:
             raw = self.read_images(train=True)
             train, val = self._split(raw.labels)
             self.train_set, self.val_set = self._ready(raw.take(train)), self._ready(raw.take(val))
         if stage in (None, "test", "predict") and self.test_set is None:
             self.test_set = self._ready(self.read_images(train=False))
+
+    def teardown(self, stage: str | None = None) -> None:
+        """Forget where a checkpoint stood; the images are kept.
+
+        Args:
+            stage: ignored.
+        """
+        self._resume_at = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Epoch of the Trainer's training loader and how many of its batches were given; empty without one."""
+        loader = None if self.trainer is None else self.trainer.train_dataloader
+        return loader.state_dict() if isinstance(loader, ResumableLoader) else {}
+
+    # Lightning brings the same state to the loader itself, but too late if the module asks how many steps training
+    # will take (OneCycleLR does): then the loader is made before the loops are restored, and it is passed over.
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Let the next training loader go on where the checkpoint was written."""
+        self._resume_at = dict(state_dict)
 
     def train_dataloader(self) -> ResumableLoader:
         """Shuffled batches; each process of a distributed run gets its share."""
@@ -133,7 +154,11 @@ class ImageDataModule(LightningDataModule, ABC):
         seed = int(np.random.SeedSequence(self.seed).generate_state(1)[0])
         shares = {"num_replicas": 1, "rank": 0} | shares
         sampler: DistributedSampler[Any] = DistributedSampler(images, **shares, shuffle=True, seed=seed)
-        return ResumableLoader(images, sampler=sampler, **self._loader_options())
+        loader = ResumableLoader(images, sampler=sampler, **self._loader_options())
+        if self._resume_at is not None:
+            loader.load_state_dict(self._resume_at)
+            self._resume_at = None
+        return loader
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Validation batches."""

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -38,7 +39,9 @@ def run_demo(
 
     Raises:
         DataNotFoundError: the data set that was asked for is not on disk.
+        OSError: `out` cannot be written; told before anything is trained.
     """
+    _check_writable(Path(out))
     started = time.perf_counter()
     found = image_data(data)
     found.prepare_data()
@@ -57,6 +60,19 @@ def run_demo(
     )
     say(f"Report: {page.resolve()} ({seconds:.0f} s)")
     return page
+
+
+def _check_writable(folder: Path) -> None:
+    """Make the folder and a passing file in it: only the attempt knows about read-only disks and the like."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = "it is a file" if folder.is_file() else error.strerror
+        raise OSError(
+            f"demo: out must be a folder that can be written, got {str(folder)!r} ({reason}). Name another one."
+        ) from error
 
 
 def _plan(data: DataName, seeds: int, *, small_images: bool, fast: bool) -> Plan:

@@ -101,12 +101,11 @@ class SpikingStateReset(Callback):
         if pl_module.automatic_optimization:
             self._leave("train", pl_module)
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the epoch silent."""
-        self._forget("train")
-
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Put the neurons in the state the mode asks for."""
+        """Put the neurons in the state the mode asks for; the first batch of an epoch finds them silent."""
+        # Not left to `on_train_epoch_start`, which Lightning skips on resuming from an epoch's last batch.
+        if batch_idx == 0:
+            self._forget("train")
         self._enter("train", pl_module)
 
     def on_train_batch_end(

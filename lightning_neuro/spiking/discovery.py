@@ -25,6 +25,14 @@ LAYERS = (
     nn.ConvTranspose2d,
     nn.ConvTranspose3d,
 )
+# As it stands; pruned or `spectral_norm`; `weight_norm`, of which the direction; with `parametrize`; its `weight_norm`.
+WEIGHTS = (
+    "weight",
+    "weight_orig",
+    "weight_v",
+    "parametrizations.weight.original",
+    "parametrizations.weight.original1",
+)
 How = Literal["internal", "order", "traced"]
 
 __all__ = ["LAYERS", "Synapse", "find_neurons", "find_synapses", "synapse_table"]
@@ -59,7 +67,9 @@ def find_synapses(module: nn.Module, batch: Tensor | tuple[Tensor, ...] | None =
         batch: inputs of one forward to trace; None for the order rule. The weights found are the same.
 
     Returns:
-        Weights by plain name, readouts included, a tied weight once; empty for a module without neurons.
+        Weights by plain name, readouts included, a tied weight once; empty for a module without neurons. Where a layer
+        computes its weight (`prune`, `weight_norm`, `parametrize`), the parameter of the weight's shape that it is
+        computed from, such as `"0.weight_orig"`; parametrized weights inside neurons are not found.
 
     >>> import snntorch
     >>> net = nn.Sequential(nn.Linear(4, 3), snntorch.RLeaky(beta=0.9, linear_features=3), nn.Linear(3, 2))
@@ -125,13 +135,22 @@ def _find(
     """Yield the synapses of each module; a weight that several modules share comes once for each."""
     inside = {part: neuron for neuron, each in neurons.items() for part in each.modules()}
     for owner, each in named_modules(module):
-        for leaf, tensor in each.named_parameters(recurse=False):
-            name = f"{owner}.{leaf}" if owner else leaf
-            if each in inside and _is_synapse_in_neuron(leaf):
-                yield Synapse(name, tensor, owner, (inside[each],), "internal", (name,))
-            elif owner in layers and leaf == "weight":
-                fed = tuple(neuron for neuron in neurons if neuron in feeds.get(owner, ()))
+        if owner in layers:
+            fed = tuple(neuron for neuron in neurons if neuron in feeds.get(owner, ()))
+            for leaf, tensor in _weight(each):
+                name = f"{owner}.{leaf}" if owner else leaf
                 yield Synapse(name, tensor, owner, fed or None, how, (name,))
+        elif each in inside:
+            for leaf, tensor in each.named_parameters(recurse=False):
+                if _is_synapse_in_neuron(leaf):
+                    name = f"{owner}.{leaf}" if owner else leaf
+                    yield Synapse(name, tensor, owner, (inside[each],), "internal", (name,))
+
+
+def _weight(layer: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """Return the parameter that a layer's weight is or is computed from, with its name in the layer."""
+    own = dict(layer.named_parameters())
+    return [(leaf, own[leaf]) for leaf in WEIGHTS if leaf in own][:1]
 
 
 def _is_synapse_in_neuron(leaf: str) -> bool:

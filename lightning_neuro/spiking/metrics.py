@@ -5,11 +5,13 @@ one each. The batch size of `(T, B, ...)` is `B`: log with `self.log(name, metri
 Lightning takes the first axis for it. Further keyword arguments go to `torchmetrics.Metric`.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
+from torchmetrics.utilities.distributed import gather_all_tensors
 
 from lightning_neuro.common import checks
 
@@ -20,14 +22,15 @@ def fan_out(layer: nn.Module, input_shape: tuple[int, ...]) -> Tensor:
     Borders, strides, padding and groups of a convolution are counted as they are.
 
     Args:
-        layer: a linear or convolution layer, anything that is linear in a parameter `weight`.
+        layer: a linear or convolution layer, anything that is linear in a parameter `weight`; it may be pruned with
+            `torch.nn.utils.prune`.
         input_shape: shape of one sample, without time and batch.
 
     Returns:
         Counts, integer, of shape `input_shape`.
 
     Raises:
-        TypeError: `layer` has no parameter `weight`.
+        TypeError: `layer` has no parameter `weight`, or computes it (`weight_norm`, `parametrize`).
 
     >>> layer = nn.Linear(3, 5)
     >>> with torch.no_grad():
@@ -37,15 +40,29 @@ def fan_out(layer: nn.Module, input_shape: tuple[int, ...]) -> Tensor:
     >>> fan_out(nn.Conv1d(1, 2, kernel_size=3, padding=1), (1, 4))
     tensor([[4, 6, 6, 4]])
     """
-    weight = dict(layer.named_parameters(recurse=False)).get("weight")
-    if weight is None:
-        raise TypeError(f"fan_out: expected a layer with a parameter 'weight', got {type(layer).__name__}.")
     # A layer of ones where synapses are: the derivative of its summed output is the count per input.
     with torch.inference_mode(False), torch.enable_grad():
-        ones = {"weight": (weight.detach() != 0).to(weight.dtype)}
-        x = torch.zeros(1, *input_shape, dtype=weight.dtype, device=weight.device, requires_grad=True)
+        ones = _ones_where_synapses_are(layer)
+        like = next(iter(ones.values()))
+        x = torch.zeros(1, *input_shape, dtype=like.dtype, device=like.device, requires_grad=True)
         (count,) = torch.autograd.grad(torch.func.functional_call(layer, ones, x).sum(), x)
     return count[0].round().long()
+
+
+def _ones_where_synapses_are(layer: nn.Module) -> dict[str, Tensor]:
+    """Return what to put in place of a layer's tensors."""
+    own = dict(layer.named_parameters(recurse=False)) | dict(layer.named_buffers(recurse=False))
+    if "weight" in own:
+        weight = own["weight"].detach()
+        return {"weight": (weight != 0).to(weight.dtype)}
+    if "weight_orig" in own and "weight_mask" in own:
+        weight = own["weight_orig"].detach()
+        left = (weight * own["weight_mask"] != 0).to(weight.dtype)
+        return {"weight_orig": left, "weight_mask": torch.ones_like(left)}
+    computed = ", which computes its weight from others. Remove that first" if hasattr(layer, "weight") else ""
+    raise TypeError(
+        f"fan_out: expected a layer with a parameter 'weight', pruned or not, got {type(layer).__name__}{computed}."
+    )
 
 
 class FiringRate(Metric):
@@ -80,18 +97,23 @@ class FiringRate(Metric):
 
 
 class _NeuronCounts(Metric):
-    """Spikes of each neuron over everything seen; what is made of them is the subclass's `compute`."""
+    """Spikes of each neuron over everything seen; what is made of them is the subclass's `compute`.
+
+    The states are vectors, empty before the first batch, so that processes which saw none can be gathered with others.
+    """
 
     is_differentiable = False
     higher_is_better = False
-    full_state_update = False
+    # Calling the metric then goes through `update` with all that was seen, which checks the shape.
+    full_state_update = True
     spikes: Tensor
+    shape: Tensor
     steps: Tensor
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        # Without a shape until the first batch shows how many neurons there are.
-        self.add_state("spikes", torch.tensor(0), dist_reduce_fx="sum")
+        super().__init__(**{"dist_sync_fn": _gather_from_all, **kwargs})
+        self.add_state("spikes", torch.zeros(0, dtype=torch.long), dist_reduce_fx="sum")
+        self.add_state("shape", torch.zeros(0, dtype=torch.long), dist_reduce_fx=_same_shape)
         self.add_state("steps", torch.tensor(0), dist_reduce_fx="sum")
 
     def update(self, spikes: Tensor) -> None:
@@ -102,13 +124,35 @@ class _NeuronCounts(Metric):
         """
         _check_time_first(self, spikes)
         counts = spikes.count_nonzero(dim=(0, 1))
-        if self.steps and counts.shape != self.spikes.shape:
+        self._add(counts.flatten(), counts.shape, spikes.shape[0] * spikes.shape[1])
+
+    def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
+        """Add what another metric of this kind, or its states as a dict, has seen.
+
+        Raises:
+            ValueError: it is of another kind, or saw neurons of another shape.
+        """
+        if isinstance(incoming_state, Metric):
+            if not isinstance(incoming_state, type(self)):
+                raise ValueError(
+                    f"{type(self).__name__}: expected a metric of the same class to merge, got "
+                    f"{type(incoming_state).__name__}."
+                )
+            incoming_state = dict(incoming_state.metric_state)
+        if incoming_state["steps"]:
+            self._add(incoming_state["spikes"], incoming_state["shape"].tolist(), incoming_state["steps"])
+
+    def _add(self, counts: Tensor, shape: Sequence[int], steps: int | Tensor) -> None:
+        if not self.steps:
+            self.spikes, self.shape = counts, torch.tensor(shape, dtype=torch.long, device=counts.device)
+        elif tuple(self.shape.tolist()) != tuple(shape):
             raise ValueError(
-                f"{type(self).__name__}: expected neurons of shape {tuple(self.spikes.shape)} as before, got "
-                f"{tuple(counts.shape)}. Keep one metric per layer."
+                f"{type(self).__name__}: expected neurons of shape {tuple(self.shape.tolist())} as before, got "
+                f"{tuple(shape)}. Keep one metric per layer."
             )
-        self.spikes = self.spikes + counts
-        self.steps += spikes.shape[0] * spikes.shape[1]
+        else:
+            self.spikes = self.spikes + counts
+        self.steps = self.steps + steps
 
 
 class DeadNeurons(_NeuronCounts):
@@ -121,7 +165,7 @@ class DeadNeurons(_NeuronCounts):
     """
 
     def compute(self) -> Tensor:
-        """Return the fraction, 0 to 1."""
+        """Return the fraction, 0 to 1; NaN if nothing was seen."""
         return (self.spikes == 0).float().mean()
 
 
@@ -142,7 +186,7 @@ class SaturatedNeurons(_NeuronCounts):
         self.rate = checks.number("SaturatedNeurons", "rate", rate, at_least=0, below=1)
 
     def compute(self) -> Tensor:
-        """Return the fraction, 0 to 1."""
+        """Return the fraction, 0 to 1; NaN if nothing was seen."""
         return (self.spikes > self.rate * self.steps).float().mean()
 
 
@@ -224,12 +268,18 @@ class SpikeCountAccuracy(Metric):
         """Add output spikes `(T, B, K)` and class numbers `(B,)`.
 
         Raises:
-            ValueError: the shapes do not fit.
+            ValueError: the shapes do not fit, or a target is not one of the classes 0 to K - 1.
         """
         if spikes.dim() != 3 or targets.shape != spikes.shape[1:2]:
             raise ValueError(
                 "SpikeCountAccuracy: expected spikes (T, B, K) and targets (B,), got "
                 f"{tuple(spikes.shape)} and {tuple(targets.shape)}. Time comes first."
+            )
+        wrong = targets[(targets < 0) | (targets >= spikes.shape[2])]
+        if len(wrong):
+            raise ValueError(
+                f"SpikeCountAccuracy: targets must be at least 0 and less than {spikes.shape[2]}, the number of "
+                f"classes in spikes, got {wrong[0].item()}. Give the last layer a neuron per class."
             )
         counts = spikes.count_nonzero(dim=0)
         best = counts == counts.amax(dim=1, keepdim=True)
@@ -248,3 +298,27 @@ def _check_time_first(metric: Metric, spikes: Tensor) -> None:
             f"{type(metric).__name__}: expected spikes (T, B, ...), time first, got {tuple(spikes.shape)}. "
             "Add the missing axis with unsqueeze."
         )
+
+
+def _gather_from_all(state: Tensor, group: Any = None) -> list[Tensor]:
+    """Gather a state from all processes; zeros stand for those that saw no batch."""
+    parts: list[Tensor] = gather_all_tensors(state, group)
+    sizes = {len(part) for part in parts if part.dim() and len(part)}
+    if len(sizes) > 1:
+        # All processes see the same sizes, so all raise and none waits.
+        raise ValueError(_DIFFERENT)
+    return [part.new_zeros(*sizes) if part.dim() and not len(part) else part for part in parts]
+
+
+def _same_shape(shapes: Tensor) -> Tensor:
+    """Return the one shape that all processes `(processes, axes)` saw; rows of 0 saw none."""
+    known = shapes[shapes.any(dim=1)]
+    if len(known) and (known != known[0]).any():
+        raise ValueError(_DIFFERENT)
+    return shapes.amax(dim=0)
+
+
+_DIFFERENT = (
+    "DeadNeurons, SaturatedNeurons: expected neurons of the same shape in all processes, got different ones. Keep one "
+    "metric per layer."
+)

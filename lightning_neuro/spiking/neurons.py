@@ -5,35 +5,41 @@ from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
+from lightning_neuro.common.selection import canonical_name
+
 # LeakyParallel is a neuron by purpose, yet a plain module by class.
 NEURONS = (SpikingNeuron, LeakyParallel)
 WRAPPERS = (DataParallel, DistributedDataParallel, AveragedModel)
 COMPILED = "_orig_mod"
+plain_name = canonical_name
+
+
+def shells(module: nn.Module) -> list[nn.Module]:
+    """List the wrappers around a module, outermost first, and last the module they wrap.
+
+    They are `torch.compile`, `DistributedDataParallel`, `DataParallel` and `AveragedModel`.
+
+    >>> [type(each).__name__ for each in shells(DataParallel(nn.Linear(2, 1)))]
+    ['DataParallel', 'Linear']
+    """
+    found = [module]
+    while True:
+        children = dict(found[-1].named_children())
+        if COMPILED in children:
+            found.append(children[COMPILED])
+        elif isinstance(found[-1], WRAPPERS):
+            found.append(children["module"])
+        else:
+            return found
 
 
 def unwrap(module: nn.Module) -> nn.Module:
-    """Return the module inside `torch.compile`, `DistributedDataParallel`, `DataParallel` or `AveragedModel`.
+    """Return the module inside all wrappers.
 
     >>> unwrap(DataParallel(nn.Linear(2, 1)))
     Linear(in_features=2, out_features=1, bias=True)
     """
-    while True:
-        children = dict(module.named_children())
-        if COMPILED in children:
-            module = children[COMPILED]
-        elif isinstance(module, WRAPPERS):
-            module = children["module"]
-        else:
-            return module
-
-
-def plain_name(name: str) -> str:
-    """Return a name within an unwrapped module as if none of its parts had been compiled.
-
-    >>> plain_name("encoder._orig_mod.fc1.weight")
-    'encoder.fc1.weight'
-    """
-    return ".".join(part for part in name.split(".") if part != COMPILED)
+    return shells(module)[-1]
 
 
 def named_modules(module: nn.Module) -> list[tuple[str, nn.Module]]:
@@ -49,7 +55,7 @@ def named_modules(module: nn.Module) -> list[tuple[str, nn.Module]]:
 
     def visit(each: nn.Module, name: str) -> None:
         if each not in found:
-            found[each] = plain_name(name)
+            found[each] = canonical_name(name)
             for child_name, child in each.named_children():
                 visit(child, f"{name}.{child_name}" if name else child_name)
 

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from lightning_neuro.common import checks
+
 
 class _Surrogate(Protocol):
     def derivative(self, x: Tensor) -> Tensor: ...
@@ -58,6 +60,10 @@ class FastSigmoid:
     Args:
         slope: how narrow the derivative is around the threshold; above 0.
 
+    Raises:
+        TypeError: `slope` is not a number.
+        ValueError: it is not above 0.
+
     Source: Zenke and Ganguli (2018), SuperSpike. Gradient as in `snntorch.surrogate.fast_sigmoid`.
 
     >>> x = torch.tensor([-0.04, 0.04], requires_grad=True)
@@ -68,6 +74,10 @@ class FastSigmoid:
     """
 
     slope: float = 25.0
+
+    def __post_init__(self) -> None:
+        """Check the number."""
+        checks.number("FastSigmoid", "slope", self.slope, above=0)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return 1 where `x` (membrane minus threshold, any shape) is above 0, else 0, in the dtype of `x`."""
@@ -85,6 +95,10 @@ class ATan:
     Args:
         alpha: how narrow and high the derivative is around the threshold; above 0.
 
+    Raises:
+        TypeError: `alpha` is not a number.
+        ValueError: it is not above 0.
+
     Source: Fang et al. (2021), Incorporating Learnable Membrane Time Constants. Gradient as in
     `snntorch.surrogate.atan`.
 
@@ -95,6 +109,10 @@ class ATan:
     """
 
     alpha: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Check the number."""
+        checks.number("ATan", "alpha", self.alpha, above=0)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return 1 where `x` (membrane minus threshold, any shape) is above 0, else 0, in the dtype of `x`."""

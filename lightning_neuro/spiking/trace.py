@@ -91,21 +91,22 @@ class _PassOnMarks(TorchFunctionMode):
 
 
 def _marks(value: Any) -> frozenset[str]:
-    return frozenset().union(*(getattr(tensor, _MARK, frozenset()) for tensor in _tensors(value)))
+    return frozenset().union(*(getattr(tensor, _MARK, frozenset()) for tensor in tensors_in(value)))
 
 
 def _mark(value: Any, marks: frozenset[str]) -> None:
-    for tensor in _tensors(value):
+    for tensor in tensors_in(value):
         # Parameters outlive the batch; what enters a neuron or layer is never a bare one.
         if not isinstance(tensor, nn.Parameter) and (marks or hasattr(tensor, _MARK)):
             setattr(tensor, _MARK, marks)
 
 
-def _tensors(value: Any) -> Iterator[Tensor]:
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """Yield the tensors inside nested tuples, lists and mappings; anything else holds none."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, Mapping):
-        yield from _tensors(tuple(value.values()))
+        yield from tensors_in(tuple(value.values()))
     elif isinstance(value, tuple | list):
         for each in value:
-            yield from _tensors(each)
+            yield from tensors_in(each)

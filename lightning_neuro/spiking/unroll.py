@@ -1,18 +1,21 @@
 """The time loop of a spiking network, with its state made explicit."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
 import torch
-from snntorch import DeltaLeaky, LeakyParallel, RLeaky, RSynaptic, SpikingNeuron
+from snntorch import LeakyParallel
 from torch import Tensor, nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
 from lightning_neuro.common import checks
-from lightning_neuro.spiking.neurons import find_neurons, unwrap
-from lightning_neuro.spiking.state import hidden_state, load_hidden_state_, reset_
+from lightning_neuro.spiking.neurons import find_neurons, shells
+from lightning_neuro.spiking.stack import is_stack, refuse_without_state, stateful_parts, step_stack
+from lightning_neuro.spiking.state import hidden_state, load_hidden_state_
+from lightning_neuro.spiking.trace import tensors_in
 
 Step = Callable[[Tensor, Any], tuple[Any, Any]]
 Run = Callable[[Sequence[Tensor], Any], tuple[list[Any], Any]]
@@ -27,13 +30,16 @@ def unroll(
 
     - an `nn.Sequential` of layers and neurons with `init_hidden=False`, plain as one writes it. A step gives
       `(spk, mem)` of a last neuron, or the last layer's tensor; the state is a dict by neuron name. Blocks that hold
-      neurons are called as `block(x, state) -> (output, state)`, and their first output goes on;
+      neurons, subclasses of `nn.Sequential` with a `forward` of their own among them, are called as
+      `block(x, state) -> (output, state)`, and their first output goes on; their state may be anything. The stack and
+      those inside it are called part by part: their forward hooks run, with what the last part gave as output, and a
+      compiled one is refused: compile the function that calls `unroll`;
     - any network whose neurons have `init_hidden=True`, called as `net(x_t)`. It starts from reset neurons; the state
       is a dict as `hidden_state` gives it, so pass `state=hidden_state(net)` to go on where it stands;
     - any other module, called as `net(x_t, state) -> (output, state)`; at the first step its state is `state`.
 
     Args:
-        net: the network of one time step; compiled and wrapped ones too.
+        net: the network of one time step; also an `AveragedModel` and, but for stacks, a compiled one.
         x: input `(T, B, ...)`, time first; with `num_steps` a static input `(B, ...)` that every step sees.
         num_steps: number of steps for a static input.
         state: the state to start from, as an earlier call returned it; None starts afresh.
@@ -45,8 +51,10 @@ def unroll(
         and the state after the last step, in its graph (cut it with `.detach()` for truncated backpropagation).
 
     Raises:
-        TypeError: `net` holds a neuron that takes whole sequences, or a step gives something that cannot be stacked.
-        ValueError: `x` has no steps, a number is out of range, or `state` was made for another batch size.
+        TypeError: `net` is data-parallel, a compiled stack or one with backward hooks, or holds a neuron that takes
+            whole sequences or a block that takes no state; or a step gives something that cannot be stacked.
+        ValueError: `x` has no steps, a number is out of range, or `state` was made for another batch size or names
+            something that is not here.
 
     >>> import snntorch
     >>> net = nn.Sequential(snntorch.Leaky(beta=0.5, reset_mechanism="none"))
@@ -109,19 +117,32 @@ def _stack(outputs: Sequence[Any]) -> Any:
 
 def _prepare(net: nn.Module, frame: Tensor, state: Any) -> tuple[Run, Any]:
     """Choose how `net` is run over some steps and give the state of the first one."""
+    _refuse_data_parallel(net)
     neurons = find_neurons(net)
     _refuse_whole_sequence(neurons)
     hidden = [bool(neuron.init_hidden) for neuron in neurons.values()]
-    layers = unwrap(net)
     if any(hidden):
         if not all(hidden):
             raise ValueError("unroll: all neurons of a network must have the same init_hidden, got True and False.")
         _check_batch_size(frame, state or {})
         return partial(_run_hidden, net), state or {}
-    if isinstance(layers, nn.Sequential) and neurons:
-        _check_batch_size(frame, state or {})
-        return partial(_run_step, partial(_step_layers, _flatten(layers))), state or {}
-    return partial(_run_step, net), state
+    if not is_stack(net):
+        if neurons:
+            refuse_without_state(net)
+        return partial(_run_step, net), state
+    names = stateful_parts(net)
+    _check_names(state or {}, names)
+    _check_batch_size(frame, state or {}, [name for name in names if name not in neurons])
+    return partial(_run_step, partial(step_stack, net)), state or {}
+
+
+def _refuse_data_parallel(net: nn.Module) -> None:
+    for name, each in [("net", each) for each in shells(net)] + list(net.named_modules()):
+        if isinstance(each, DataParallel | DistributedDataParallel) and find_neurons(each):
+            raise TypeError(
+                f"unroll: {name!r} is a {type(each).__name__}, which joins gradients and splits batches per call, not "
+                "per sequence. Unroll inside the forward of a module of your own, and wrap that one."
+            )
 
 
 def _run_step(step: Step, frames: Sequence[Tensor], state: Any) -> tuple[list[Any], Any]:
@@ -147,52 +168,23 @@ def _refuse_whole_sequence(neurons: dict[str, nn.Module]) -> None:
             )
 
 
-def _check_batch_size(frame: Tensor, state: dict[str, Any]) -> None:
+def _check_batch_size(frame: Tensor, state: Mapping[str, Any], blocks: Collection[str] = ()) -> None:
     """Refuse what snnTorch would answer by silently starting from zero."""
     for name, value in state.items():
-        for tensor in _tensors(value):
-            if tensor.shape[:1] != frame.shape[:1]:
-                raise ValueError(
-                    f"unroll: the state of {name!r} is for batch size {len(tensor)}, the input has {len(frame)}. "
-                    "Start afresh with state=None, or keep the batch size (drop_last=True in a DataLoader)."
-                )
+        tensors = [tensor for tensor in tensors_in(value) if tensor.dim()]
+        # Neurons have the batch first. A block decides where, or whether, each of its tensors has it.
+        fits = [len(frame) in tensor.shape if name in blocks else len(tensor) == len(frame) for tensor in tensors]
+        if tensors and not (any(fits) if name in blocks else all(fits)):
+            raise ValueError(
+                f"unroll: the state of {name!r} is for batch size {len(tensors[0])}, the input has {len(frame)}. "
+                "Start afresh with state=None, or keep the batch size (drop_last=True in a DataLoader)."
+            )
 
 
-def _tensors(value: Any) -> list[Tensor]:
-    return [value] if isinstance(value, Tensor) else [tensor for part in value for tensor in _tensors(part)]
-
-
-def _flatten(layers: nn.Sequential, prefix: str = "") -> list[tuple[str, nn.Module]]:
-    """List the layers in the order they are called, one that stands twice also twice."""
-    flat: list[tuple[str, nn.Module]] = []
-    for name, layer in layers._modules.items():
-        inner = unwrap(layer)
-        flat += _flatten(inner, f"{prefix}{name}.") if isinstance(inner, nn.Sequential) else [(prefix + name, inner)]
-    return flat
-
-
-def _step_layers(layers: list[tuple[str, nn.Module]], frame: Tensor, state: dict[str, Any]) -> tuple[Any, Any]:
-    """Pass a frame through a stack, each neuron with its own part of the state."""
-    output: Any = frame
-    after = {}
-    for name, layer in layers:
-        signal = output[0] if isinstance(output, tuple) else output
-        if isinstance(layer, SpikingNeuron):
-            result = _call_neuron(layer, signal, state.get(name))
-            # The recurrent ones feed their own spikes back, so these belong to the state.
-            after[name] = result if isinstance(layer, RLeaky | RSynaptic) else result[1:]
-            output = result[0], result[-1]
-        elif find_neurons(layer):
-            output, after[name] = layer(signal, state.get(name))
-        else:
-            output = layer(signal)
-    return output, after
-
-
-def _call_neuron(neuron: nn.Module, x: Tensor, state: tuple[Any, ...] | None) -> tuple[Any, ...]:
-    if state is None:
-        # Given no state, a neuron would go on from the one that its last call, perhaps on another batch, left in it.
-        reset_(neuron)
-        state = ((None, None),) if isinstance(neuron, DeltaLeaky) else ()
-    result: tuple[Any, ...] = neuron(x, *state)
-    return result
+def _check_names(state: Mapping[str, Any], names: Collection[str]) -> None:
+    for name in state:
+        if name not in names:
+            raise ValueError(
+                f"unroll: state names {name!r}, which is no neuron or block here; these are "
+                f"{', '.join(map(repr, names))}. Pass a state that an earlier call on this network returned."
+            )

@@ -63,6 +63,13 @@ def test_damage_is_named(cifar_root, changes, message):
     assert str(caught.value).startswith(f"{file}: ")
 
 
+def test_a_file_without_a_single_image_is_refused(tmp_path):
+    file = tmp_path / "test_batch"
+    file.write_bytes(pickle.dumps({"data": np.zeros((0, 3072), np.uint8), "labels": []}, protocol=3))
+    with pytest.raises(DataFormatError, match="test_batch: number of images must be at least 1, got 0"):
+        read_batch(file)
+
+
 def test_a_truncated_file_is_named(cifar_root):
     file = rewrite(cifar_root)
     file.write_bytes(file.read_bytes()[:1000])

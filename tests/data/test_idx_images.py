@@ -72,6 +72,13 @@ def test_damage_is_named(root, name, change, message):
     assert str(caught.value).startswith(f"{file}: {message}")
 
 
+def test_files_without_a_single_image_are_refused(root):
+    damage(root / "t10k-images-idx3-ubyte", lambda b: b[:4] + bytes(4) + b[8:16])
+    damage(root / "t10k-labels-idx1-ubyte", lambda b: b[:4] + bytes(4))
+    with pytest.raises(DataFormatError, match="t10k-images-idx3-ubyte: number of images must be at least 1, got 0"):
+        IdxImageData("mnist", root=root).setup("test")
+
+
 def test_fit_works_while_the_test_files_are_broken(root):
     damage(root / "t10k-images-idx3-ubyte", lambda b: b[:-1])
     data = IdxImageData("mnist", root=root)

@@ -88,13 +88,20 @@ def test_the_gadgets_would_work_on_an_open_door(tmp_path):
         pytest.param(b"c_codecs\nencode\n}(S'__defaults__'\nNdb.", id="state of encode"),
         pytest.param(b"cnumpy.core.multiarray\n_reconstruct\n}(S'rebuild'\nNdb.", id="state of a recorder"),
         pytest.param(b"\x80\x02cnumpy\nndarray\n)\x81.", id="new object"),
-        pytest.param(b"\x80\x02}r\xff\xff\xff\xff.", id="memory for 4 billion objects"),
         pytest.param(b"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\x7f.", id="frame too long"),
     ],
 )
 def test_crafted_opcodes_are_refused(content):
     with pytest.raises(DataFormatError, match=r"^batch: "):
         load_arrays(content, "batch")
+
+
+@pytest.mark.parametrize("opcode", [b"r\xff\xff\xff\xff", b"p4294967295\n"])
+def test_memory_for_4_billion_objects_is_refused_before_it_is_asked_for(opcode, monkeypatch):
+    # Without the check the unpickler asks for 64 GiB, and where it gets none the refusal would look much the same.
+    monkeypatch.setattr("lightning_neuro.data.restricted_pickle.RestrictedUnpickler", None)
+    with pytest.raises(DataFormatError, match=r"^batch: .* it has no object number 4294967295"):
+        load_arrays(b"\x80\x02}" + opcode + b".", "batch")
 
 
 @pytest.mark.parametrize(

@@ -41,3 +41,23 @@ def test_data_and_place_are_told(tmp_path, capsys):
     told = capsys.readouterr().out
     assert "Data: the 8x8 digits of scikit-learn\n" in told
     assert f"Report: {tmp_path.resolve() / 'index.html'}" in told
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_training(tmp_path, monkeypatch):
+    monkeypatch.setattr("lightning_neuro.demo.runner.METHODS", ())
+    file = tmp_path / "taken"
+    file.write_text("mine")
+    for place, reason in ((file, "it is a file"), (file / "below", "Not a directory")):
+        with pytest.raises(OSError, match=rf"demo: out must be a folder .* \({reason}\)\. Name another one\."):
+            run_demo(place, "digits", seeds=1, fast=True)
+    assert file.read_text() == "mine"
+
+
+def test_looking_whether_a_place_can_be_written_leaves_nothing(tmp_path, monkeypatch):
+    def stop(name):
+        raise RuntimeError("stopped before training")
+
+    monkeypatch.setattr("lightning_neuro.demo.runner.image_data", stop)
+    with pytest.raises(RuntimeError, match="stopped before training"):
+        run_demo(tmp_path / "new" / "report")
+    assert list((tmp_path / "new" / "report").iterdir()) == []

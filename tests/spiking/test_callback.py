@@ -335,12 +335,12 @@ def test_compiled_model(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:.*ended before the epoch ended")
-@pytest.mark.parametrize("stop", [1, 3])
-def test_resume_in_the_middle_of_an_epoch_is_bit_identical(tmp_path, stop):
+@pytest.mark.parametrize("stop", [1, 3, 4])
+def test_resume_within_and_at_the_end_of_an_epoch_is_bit_identical(tmp_path, stop):
     # The same batch again and again, because a plain DataLoader does not go on where it stopped.
     batches = DataLoader(TensorDataset(loader().dataset.tensors[0][:2].repeat(4, 1)), batch_size=2)
     whole = Model()
-    trainer(tmp_path, SpikingStateReset("detach", save_state=True)).fit(whole, batches)
+    trainer(tmp_path, SpikingStateReset("detach", save_state=True), max_epochs=2).fit(whole, batches)
     first, second = Model(), Model()
     saver = ModelCheckpoint(tmp_path, filename="mid", save_top_k=-1, every_n_train_steps=stop)
     run = trainer(
@@ -350,10 +350,14 @@ def test_resume_in_the_middle_of_an_epoch_is_bit_identical(tmp_path, stop):
     (path,) = tmp_path.glob("*.ckpt")
     saved = torch.load(path, weights_only=True)["callbacks"]["SpikingStateReset[mode=detach]"]["carried"]
     assert saved.keys() == {"net.1.mem", "net.3.spk", "net.3.mem"}
-    run = trainer(tmp_path, saver, SpikingStateReset("detach", save_state=True), enable_checkpointing=True)
+    run = trainer(
+        tmp_path, saver, SpikingStateReset("detach", save_state=True), enable_checkpointing=True, max_epochs=2
+    )
     run.fit(second, batches, ckpt_path=path)
-    states = whole.states("train")[stop]
-    assert all(torch.equal(second.states("train")[0][name], value) for name, value in states.items())
+    for expected, found in zip(whole.states("train")[stop:], second.states("train"), strict=True):
+        assert expected.keys() == found.keys()
+        assert all(torch.equal(found[name], value) for name, value in expected.items())
+    assert whole.states("train")[4] == {}
     assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(second), strict=True))
 
 

@@ -2,6 +2,7 @@ import pytest
 import snntorch as snn
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import prune
 
 from lightning_neuro.spiking.discovery import find_synapses, synapse_table
 
@@ -147,3 +148,24 @@ def test_names_survive_wrappers(batch):
     net.shared = torch.compile(net.shared, backend="eager")
     assert feeds(net, batch) == expected
     assert find_synapses(net)["shared.weight"] is net.shared.weight
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated:FutureWarning")
+@pytest.mark.parametrize(
+    ("change", "leaf"),
+    [
+        (lambda layer: prune.l1_unstructured(layer, "weight", amount=0.5), "weight_orig"),
+        (nn.utils.weight_norm, "weight_v"),
+        (nn.utils.spectral_norm, "weight_orig"),
+        (nn.utils.parametrizations.weight_norm, "parametrizations.weight.original1"),
+        (nn.utils.parametrizations.spectral_norm, "parametrizations.weight.original"),
+    ],
+)
+def test_weights_that_are_computed_from_a_parameter(change, leaf):
+    net = nn.Sequential(nn.Linear(3, 2), snn.Leaky(beta=0.9, init_hidden=True))
+    change(net[0])
+    for batch in (None, torch.ones(1, 3)):
+        (synapse,) = synapse_table(net, batch)
+        assert (synapse.name, synapse.owner, synapse.feeds) == (f"0.{leaf}", "0", ("1",))
+        assert synapse.tensor is dict(net.named_parameters())[synapse.name]
+        assert synapse.tensor.shape == (2, 3)

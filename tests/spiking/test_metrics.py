@@ -1,8 +1,14 @@
+import multiprocessing
+import warnings
+from datetime import timedelta
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn.utils import prune
+from torch.nn.utils.parametrizations import weight_norm
 
 from lightning_neuro.spiking.metrics import (
     DeadNeurons,
@@ -140,8 +146,10 @@ def test_fan_out_equals_the_nonzeros_of_the_jacobian(layer, shape):
 
 
 def test_fan_out_needs_a_weight():
-    with pytest.raises(TypeError, match="fan_out: expected a layer with a parameter 'weight', got ReLU"):
+    with pytest.raises(TypeError, match=r"fan_out: expected a layer with a parameter 'weight', .* got ReLU\."):
         fan_out(nn.ReLU(), (3,))
+    with pytest.raises(TypeError, match=r"got ParametrizedLinear, which computes its weight from others"):
+        fan_out(weight_norm(nn.Linear(3, 2)), (3,))
 
 
 def test_synaptic_operations_of_a_layer():
@@ -202,3 +210,80 @@ def test_refuses_other_neurons_than_before():
     metric.update(trains())
     with pytest.raises(ValueError, match=r"DeadNeurons: expected neurons of shape \(4,\) as before, got \(3,\)"):
         metric.update(trains()[..., :3])
+
+
+def test_refuses_other_neurons_than_before_in_any_way():
+    message = r"expected neurons of shape \(5,\) as before, got \(1,\)"
+    for metric in (DeadNeurons(), SaturatedNeurons()):
+        metric(torch.ones(2, 3, 5))
+        with pytest.raises(ValueError, match=message):
+            metric(torch.ones(2, 3, 1))
+        other = type(metric)()
+        other.update(torch.ones(2, 3, 1))
+        with pytest.raises(ValueError, match=message):
+            metric.merge_state(other)
+        assert metric.spikes.tolist() == [6] * 5
+    with pytest.raises(ValueError, match="DeadNeurons: expected a metric of the same class to merge, got FiringRate"):
+        DeadNeurons().merge_state(FiringRate())
+
+
+def test_calling_gives_the_batch_and_keeps_the_whole():
+    metric, whole, spikes = DeadNeurons(), DeadNeurons(), halves()
+    assert [metric(spikes[:, :2]), metric(spikes[:, 2:])] == [0.25, 0.25]
+    whole.update(spikes)
+    assert metric.compute() == whole.compute() == 0
+    assert DeadNeurons().merge_state(metric) is None
+
+
+def _on_rank(rank: int, folder: str) -> None:
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2, timeout=timedelta(seconds=20)
+    )
+    spikes = halves()
+    found: dict[str, object] = {}
+    for name, make in (("dead", DeadNeurons), ("saturated", lambda: SaturatedNeurons(rate=0.4))):
+        one, both, apart, turned = make(), make(), make(), make()
+        if rank:
+            one.update(spikes)
+        both.update(spikes[:, 2:] if rank else spikes[:, :2])
+        apart.update(torch.ones(1, 1, 5 - rank))
+        turned.update(torch.ones(1, 1, *((2, 3) if rank else (3, 2))))
+        with warnings.catch_warnings(action="ignore"):  # of computing before any update
+            found[name] = [one.compute().item(), both.compute().item()]
+        found[f"{name} {one.spikes.shape[0]}"] = one.steps.item()  # as before the gathering
+        for metric in (apart, turned):
+            with pytest.raises(ValueError, match="same shape in all processes"):
+                metric.compute()
+    torch.save(found, f"{folder}/{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.filterwarnings("ignore:.*os.fork")
+def test_processes_without_a_batch_and_with_other_neurons(tmp_path):
+    ranks = [multiprocessing.get_context("fork").Process(target=_on_rank, args=(r, str(tmp_path))) for r in range(2)]
+    for each in ranks:
+        each.start()
+    for each in ranks:
+        each.join(timeout=40)
+        assert each.exitcode == 0
+    whole = [DeadNeurons(), SaturatedNeurons(rate=0.4)]
+    for metric in whole:
+        metric.update(halves())
+    expected = {"dead": [whole[0].compute().item()] * 2, "saturated": [whole[1].compute().item()] * 2}
+    for rank, (size, steps) in enumerate([(0, 0), (4, 60)]):
+        found = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+        assert found == {**expected, f"dead {size}": steps, f"saturated {size}": steps}
+
+
+def test_fan_out_of_a_pruned_layer_counts_what_is_left():
+    layer = nn.Linear(3, 4)
+    prune.random_unstructured(layer, "weight", amount=5)
+    assert fan_out(layer, (3,)).tolist() == layer.weight_mask.sum(0).tolist()
+
+
+@pytest.mark.parametrize("targets", [[0, 4], [-1, 0]])
+def test_refuses_targets_that_are_no_class(targets):
+    wrong = next(target for target in targets if target)
+    message = f"targets must be at least 0 and less than 4, the number of classes in spikes, got {wrong}"
+    with pytest.raises(ValueError, match=message):
+        SpikeCountAccuracy().update(trains(2), torch.tensor(targets))

@@ -92,3 +92,11 @@ def test_compiles_into_one_graph(ours):
 
 def test_keeps_dtype():
     assert ATan()(torch.ones(2, dtype=torch.bfloat16)).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(("make", "name"), [(FastSigmoid, "FastSigmoid: slope"), (ATan, "ATan: alpha")])
+def test_refuses_by_name(make, name):
+    with pytest.raises(ValueError, match=f"{name} must be greater than 0, got -1"):
+        make(-1)
+    with pytest.raises(TypeError, match=f"{name} must be a number, got 'x'"):
+        make("x")

@@ -231,3 +231,31 @@ def test_refuses_steps_that_cannot_be_stacked():
 
     with pytest.raises(TypeError, match="a step must give tensors, or tuples or dicts of them, got float"):
         unroll(Wrong(), series())
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"3": (torch.zeros(B + 1, 2),)}, r"the state of '3' is for batch size 4, the input has 3"),
+        ({"lif": (torch.zeros(B, 2),)}, r"state names 'lif', which is no neuron or block here; these are '1.0', '3'"),
+    ],
+)
+def test_refuses_states_of_other_networks(state, message):
+    with pytest.raises(ValueError, match=message):
+        unroll(stack(), series(), state=state)
+
+
+@pytest.mark.parametrize("wrap", [nn.DataParallel, lambda net: nn.Sequential(nn.DataParallel(net))])
+@pytest.mark.parametrize("make", [stack, lambda: stack(init_hidden=True), Stepped])
+def test_refuses_data_parallel_nets(make, wrap):
+    with pytest.raises(TypeError, match=r"is a DataParallel, .* Unroll inside the forward of a module of your own"):
+        unroll(wrap(make()), series())
+
+
+def test_refuses_distributed_nets():
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        with pytest.raises(TypeError, match="'net' is a DistributedDataParallel"):
+            unroll(nn.parallel.DistributedDataParallel(stack()), series())
+    finally:
+        torch.distributed.destroy_process_group()

@@ -9,9 +9,14 @@ from torch import Tensor
 GOLDEN = Path(__file__).parent.parent / "golden"
 
 
+def load(file: str) -> dict[str, Any]:
+    """A recorded file."""
+    return json.loads((GOLDEN / f"{file}.json").read_text())
+
+
 def cases(*files: str) -> list[Any]:
     """Every case of some recorded files as a pytest parameter: (case, its inputs)."""
-    recordings = {file: json.loads((GOLDEN / f"{file}.json").read_text()) for file in files}
+    recordings = {file: load(file) for file in files}
     return [
         pytest.param(case, recorded["inputs"][case["inputs"]], id=f"{file}-{case['name']}")
         for file, recorded in recordings.items()
