@@ -11,7 +11,8 @@ from lightning_neuro.common.report import Figure, Section, Table
 from lightning_neuro.demo.comparison import PLAIN, Arm, Comparison, Outcome, Run
 from lightning_neuro.demo.results import accuracy_words, learning_curves, verdict
 from lightning_neuro.gradient_activation.callback import GradientActivation
-from lightning_neuro.gradient_activation.functional import atan, crossover, saturated
+from lightning_neuro.gradient_activation.functional import atan, crossover
+from lightning_neuro.gradient_activation.metrics import saturated
 from lightning_neuro.spiking.metrics import DeadNeurons, FiringRate
 
 # The slope at zero is 2, as by default; the bound lies where the largest gradients of this small network are.

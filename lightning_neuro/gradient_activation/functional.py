@@ -208,25 +208,6 @@ def crossover(function: ActivationFunction = "atan", alpha: float = 0.1, beta: f
     return float(brentq(excess, low, high, xtol=1e-300, rtol=1e-13))
 
 
-SATURATED_BEYOND = 3.0
-
-
-def saturated(gradient: Tensor, function: ActivationFunction, alpha: float, beta: float) -> Tensor:
-    """Tell which elements lie on the flat part of G, where `|beta * g| > 3`; there atan has a tenth of its slope left.
-
-    For `"atan_adaptive"` the input is scaled by the tensor's largest element; `"identity"` has no flat part.
-
-    >>> saturated(torch.tensor([0.1, 0.2]), "atan", alpha=0.1, beta=20.0)
-    tensor([False,  True])
-    """
-    if function == "identity":
-        return torch.zeros_like(gradient, dtype=torch.bool)
-    if function == "atan_adaptive" and gradient.numel():
-        scale = in_place.adaptive_scale(gradient.abs().amax(), alpha)
-        return (alpha * beta / scale * gradient).abs() > SATURATED_BEYOND
-    return (beta * gradient).abs() > SATURATED_BEYOND
-
-
 def alpha_beta(function: str, slope: float, bound: float) -> tuple[float, float]:
     """Return `(alpha, beta)` such that a named G has this slope at zero and this bound.
 

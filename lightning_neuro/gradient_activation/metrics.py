@@ -7,9 +7,28 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lightning_neuro.gradient_activation import functional
+from lightning_neuro.gradient_activation import in_place
 from lightning_neuro.gradient_activation.activation import Activation
+from lightning_neuro.gradient_activation.functional import ActivationFunction
 from lightning_neuro.gradient_activation.storage import stored
+
+SATURATED_BEYOND = 3.0
+
+
+def saturated(gradient: Tensor, function: ActivationFunction, alpha: float, beta: float) -> Tensor:
+    """Tell which elements lie on the flat part of G, where `|beta * g| > 3`; there atan has a tenth of its slope left.
+
+    For `"atan_adaptive"` the input is scaled by the tensor's largest element; `"identity"` has no flat part.
+
+    >>> saturated(torch.tensor([0.1, 0.2]), "atan", alpha=0.1, beta=20.0)
+    tensor([False,  True])
+    """
+    if function == "identity":
+        return torch.zeros_like(gradient, dtype=torch.bool)
+    if function == "atan_adaptive" and gradient.numel():
+        scale = in_place.adaptive_scale(gradient.abs().amax(), alpha)
+        return (alpha * beta / scale * gradient).abs() > SATURATED_BEYOND
+    return (beta * gradient).abs() > SATURATED_BEYOND
 
 
 def activation_metrics(before: Tensor, after: Tensor, saturated: Tensor) -> dict[str, Tensor]:
@@ -50,7 +69,7 @@ def measure(
         return
     before = _flat(gradients)
     flags = [
-        functional.saturated(stored(gradient), *activation.for_group(group)).flatten()
+        saturated(stored(gradient), *activation.for_group(group)).flatten()
         for group, members in groups
         for gradient in members
     ]

@@ -3,7 +3,7 @@ import torch
 
 from lightning_neuro.gradient_activation import functional as gaf
 from lightning_neuro.gradient_activation.activation import Activation
-from lightning_neuro.gradient_activation.metrics import activation_metrics, measure
+from lightning_neuro.gradient_activation.metrics import activation_metrics, measure, saturated
 
 
 def test_metrics_equal_numbers_worked_out_by_hand():
@@ -50,7 +50,7 @@ def test_saturation_is_that_of_each_group_and_form():
     assert values["fraction_saturated"].item() == pytest.approx(2 / 9)
     # slope 2 over the scale 2 / (10 pi) of the largest: from 0.0955 of the largest on
     x = torch.tensor([1.0, 0.1, 0.09])
-    assert gaf.saturated(7 * x, "atan_adaptive", 0.1, 20.0).tolist() == [True, True, False]
+    assert saturated(7 * x, "atan_adaptive", 0.1, 20.0).tolist() == [True, True, False]
 
 
 def test_measure_of_nothing_is_empty():
