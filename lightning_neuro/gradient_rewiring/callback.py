@@ -16,7 +16,6 @@ from lightning_neuro.gradient_rewiring.control import Scope, SparsityController
 from lightning_neuro.gradient_rewiring.deep_rewiring import DeepR
 from lightning_neuro.gradient_rewiring.functional import ZeroSign
 from lightning_neuro.gradient_rewiring.lifecycle import RewiringLifecycle
-from lightning_neuro.gradient_rewiring.managed import by_pattern
 from lightning_neuro.gradient_rewiring.projection import OnNonfinite
 from lightning_neuro.gradient_rewiring.rewiring import PriorScale, Rewiring
 
@@ -118,22 +117,13 @@ class GradientRewiring(RewiringLifecycle):
         self.on_nonfinite = checks.choice(owner, "on_nonfinite", on_nonfinite, ("raise", "skip", "ignore"))
         self.seed = checks.integer(owner, "seed", seed, at_least=0)
 
-    def _check_weights(self, names: list[str]) -> None:
-        if isinstance(self.sparsity, Mapping):
-            by_pattern(type(self).__name__, "sparsity", self.sparsity, names)
-
     def _build(self, trainer: Trainer, optimizer: Optimizer, weights: Mapping[str, nn.Parameter]) -> Rewiring:
-        names = [c.name for c in self.candidates if not c.reason]
-        targets: PerTensor = self.sparsity
-        if isinstance(targets, Mapping):
-            every = by_pattern(type(self).__name__, "sparsity", targets, names)
-            targets = {name: every[name] for name in weights}
         controller = SparsityController(self.scope, ramp_steps=self._ramp(trainer), seed=self.seed)
         return Rewiring(
             optimizer,
             weights,
             alpha=0.0 if isinstance(self.alpha, str) else self.alpha,
-            sparsity=targets,
+            sparsity=self._targets(weights),
             zero_sign=self.zero_sign,  # type: ignore[arg-type]
             prior_scale=self.prior_scale,  # type: ignore[arg-type]
             theta_min=self.theta_min,
@@ -220,22 +210,13 @@ class DeepRewiring(RewiringLifecycle):
         self.on_nonfinite = checks.choice(owner, "on_nonfinite", on_nonfinite, ("raise", "skip", "ignore"))
         self.seed = checks.integer(owner, "seed", seed, at_least=0)
 
-    def _check_weights(self, names: list[str]) -> None:
-        if isinstance(self.sparsity, Mapping):
-            by_pattern(type(self).__name__, "sparsity", self.sparsity, names)
-
     def _build(self, trainer: Trainer, optimizer: Optimizer, weights: Mapping[str, nn.Parameter]) -> DeepR:
-        targets: PerTensor = self.sparsity
-        if isinstance(targets, Mapping):
-            names = [c.name for c in self.candidates if not c.reason]
-            every = by_pattern(type(self).__name__, "sparsity", targets, names)
-            targets = {name: every[name] for name in weights}
         return DeepR(
             optimizer,
             weights,
             l1=self.l1,
             temperature=self.temperature,
-            sparsity=targets,
+            sparsity=self._targets(weights),
             soft=self.soft,
             published=self.published,
             zero_sign=self.zero_sign,  # type: ignore[arg-type]

@@ -16,7 +16,8 @@ from lightning_neuro._lightning import (
 )
 from lightning_neuro.common.selection import Selector, describe
 from lightning_neuro.gradient_rewiring import tables
-from lightning_neuro.gradient_rewiring.managed import Candidate, find_managed
+from lightning_neuro.gradient_rewiring.admission import PerTensor
+from lightning_neuro.gradient_rewiring.managed import Candidate, by_pattern, find_managed
 from lightning_neuro.gradient_rewiring.projection import Projection
 from lightning_neuro.gradient_rewiring.statistics import Turnover, dead_units, dormant_quantiles, theta_histogram
 
@@ -35,6 +36,7 @@ class RewiringLifecycle(Callback, ABC):
     """
 
     prefix = "rewiring"
+    sparsity: PerTensor
 
     def __init__(
         self, select: Selector | None, exclude: Selector | None, allow_reinit: bool, verbose: bool | None
@@ -52,7 +54,17 @@ class RewiringLifecycle(Callback, ABC):
         """Return what follows one optimizer."""
 
     def _check_weights(self, names: list[str]) -> None:
-        """Raise if the arguments do not fit the weights found; nothing by default."""
+        """Raise if targets by pattern do not fit the weights found."""
+        if isinstance(self.sparsity, Mapping):
+            by_pattern(type(self).__name__, "sparsity", self.sparsity, names)
+
+    def _targets(self, weights: Mapping[str, nn.Parameter]) -> PerTensor:
+        """Return the target, or each weight's own; patterns are matched against all weights that are rewired."""
+        if not isinstance(self.sparsity, Mapping):
+            return self.sparsity
+        names = [c.name for c in self.candidates if not c.reason]
+        every = by_pattern(type(self).__name__, "sparsity", self.sparsity, names)
+        return {name: every[name] for name in weights}
 
     def connectivity(self) -> dict[str, float]:
         """Return the fraction of weights that are not 0, by name and in `"total"`; empty before training."""
