@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from lightning_neuro.common.selection import Selector, name_matches, named_parameters, select_parameters
+from lightning_neuro.common.selection import Selector, canonical_name, name_matches, named_parameters, select_parameters
 from lightning_neuro.spiking.discovery import LAYERS, synapse_table
-from lightning_neuro.spiking.neurons import NEURONS, named_modules, plain_name
+from lightning_neuro.spiking.neurons import NEURONS, named_modules
 
 NORMS = (
     nn.modules.batchnorm._BatchNorm,
@@ -110,7 +110,7 @@ def _iterate(selector: Selector | None) -> Iterator[object]:
 def _check_tied(caller: str, module: nn.Module, managed: list[Candidate]) -> None:
     names: dict[int, list[str]] = {}
     for name, parameter in module.named_parameters(remove_duplicate=False):
-        names.setdefault(id(parameter), []).append(plain_name(name))
+        names.setdefault(id(parameter), []).append(canonical_name(name))
     for candidate in managed:
         same = list(dict.fromkeys(names[id(candidate.parameter)]))
         if len(same) > 1:

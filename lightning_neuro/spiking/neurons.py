@@ -11,7 +11,6 @@ from lightning_neuro.common.selection import canonical_name
 NEURONS = (SpikingNeuron, LeakyParallel)
 WRAPPERS = (DataParallel, DistributedDataParallel, AveragedModel)
 COMPILED = "_orig_mod"
-plain_name = canonical_name
 
 
 def shells(module: nn.Module) -> list[nn.Module]:

@@ -3,7 +3,8 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from lightning_neuro.spiking.neurons import find_neurons, named_modules, plain_name, unwrap
+from lightning_neuro.common.selection import canonical_name
+from lightning_neuro.spiking.neurons import find_neurons, named_modules, unwrap
 
 
 def test_finds_nested_neurons_by_name(nested):
@@ -43,5 +44,5 @@ def test_an_attribute_called_module_is_no_wrapper():
     assert list(find_neurons(net)) == ["module"]
 
 
-def test_plain_name_keeps_what_only_looks_like_a_prefix():
-    assert plain_name("my_orig_mod.weight") == "my_orig_mod.weight"
+def test_canonical_name_keeps_what_only_looks_like_a_prefix():
+    assert canonical_name("my_orig_mod.weight") == "my_orig_mod.weight"
