@@ -1,4 +1,4 @@
-"""What every function on spike trains wants of torch: no autograd graph, no arithmetic below the type of its tensors."""
+"""What every function on spike trains wants of torch: no autograd graph, no arithmetic below its tensors' type."""
 
 import functools
 from collections.abc import Callable
