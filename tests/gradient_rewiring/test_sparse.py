@@ -47,6 +47,21 @@ def test_linear_takes_any_leading_dimensions(shape):
     torch.testing.assert_close(SparseLinear(layer)(inputs), layer(inputs), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("batch", [1, 15, 16, 130])
+def test_few_and_many_rows_give_the_dense_outputs_and_gradients(batch, dtype):
+    layer = nn.Linear(40, 30, dtype=dtype)
+    layer.weight.data *= torch.rand(30, 40) < 0.1
+    layer.weight.data[3] = 0  # a neuron without connections
+    ours = torch.randn(batch, 40, dtype=dtype, requires_grad=True)
+    dense = ours.detach().clone().requires_grad_()
+    results = SparseLinear(layer)(ours), layer(dense)
+    torch.testing.assert_close(*results)
+    for result in results:
+        result.square().sum().backward()
+    torch.testing.assert_close(ours.grad, dense.grad)
+
+
 @pytest.mark.parametrize(("connectivity", "gain"), [(0.05, 9), (0.01, 40), (0.39, 1)])
 def test_p16_files_shrink_with_connectivity(connectivity, gain):
     layer = nn.Linear(784, 800, bias=False)
