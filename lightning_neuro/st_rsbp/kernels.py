@@ -1,6 +1,7 @@
 """The costly operations on spike trains, each by the fastest way at hand.
 
 Plain torch is the reference; with numba installed, CPU tensors take compiled loops that visit only the spikes.
+Nothing of size B N M is formed but by `pairwise`.
 """
 
 from typing import Literal, TypeAlias
@@ -8,10 +9,12 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from lightning_neuro.st_rsbp import potential, simulate
+from lightning_neuro.common import checks
+from lightning_neuro.st_rsbp import compiled, potential, simulate
 from lightning_neuro.st_rsbp.simulate import Neuron
 
 Backend: TypeAlias = Literal["auto", "reference", "compiled"]
+BACKENDS = ("auto", "reference", "compiled")
 
 
 def dense_forward(
@@ -35,10 +38,24 @@ def dense_forward(
 
     Returns:
         bool spikes `(T, B, N)`; their trace `(T, B, N)` in the type of `weight`, or None.
+
+    Raises:
+        TypeError: spikes that are not bool, or weights neither in single nor in double precision.
+        ValueError: shapes that do not fit, or a backend that is unknown or cannot be used here.
+
+    >>> inputs = torch.ones(12, 1, 2, dtype=torch.bool)
+    >>> spikes, _ = dense_forward(inputs, torch.tensor([[1.0, 2.0]]), Neuron(threshold=5.0))
+    >>> spikes.flatten().nonzero().flatten().tolist()
+    [6, 11]
     """
-    return current_forward(
-        simulate.weighted_input(inputs, weight), neuron, recurrent, with_trace=with_trace, backend=backend
-    )
+    size = len(weight)
+    _check_spikes("dense_forward", "inputs", inputs)
+    _check("dense_forward", "weight", weight, (size, inputs.shape[2]))
+    if recurrent is not None:
+        _check("dense_forward", "recurrent", recurrent, (size, size), weight.dtype)
+    if _use_compiled("dense_forward", backend, inputs, weight):
+        return compiled.dense_forward(inputs, weight, neuron, recurrent, with_trace)
+    return _forward(simulate.weighted_input(inputs, weight), neuron, recurrent, with_trace)
 
 
 def current_forward(
@@ -52,7 +69,7 @@ def current_forward(
     """Return the spikes, and their free trace, of neurons whose input is already weighted, as by a convolution.
 
     Args:
-        current: `(T, B, N)`; what arrives at step t stands at index t.
+        current: `(T, B, N)`; what arrives at step t stands at index t, and index 0 holds 0.
         neuron: constants.
         recurrent: `(N, N)` from column to row, or None.
         with_trace: whether to compute the trace as well.
@@ -60,15 +77,25 @@ def current_forward(
 
     Returns:
         bool spikes `(T, B, N)`; their trace `(T, B, N)` in the type of `current`, or None.
+
+    Raises:
+        TypeError: a current neither in single nor in double precision.
+        ValueError: as `dense_forward`.
     """
-    spikes = simulate.spikes_from_current(current, neuron, recurrent)
-    if not with_trace:
-        return spikes, None
-    return spikes, input_trace(spikes, neuron.tau_m, neuron.tau_s, current.dtype, backend=backend)
+    size = current.shape[-1]
+    _check("current_forward", "current", current, (*current.shape[:2], size))
+    if recurrent is not None:
+        _check("current_forward", "recurrent", recurrent, (size, size), current.dtype)
+    if _use_compiled("current_forward", backend, current):
+        return compiled.current_forward(current, neuron, recurrent, with_trace)
+    return _forward(current, neuron, recurrent, with_trace)
 
 
 def input_trace(spikes: Tensor, tau_m: float, tau_s: float, dtype: torch.dtype, *, backend: Backend = "auto") -> Tensor:
-    """Return the free trace of given spikes `(T, B, M)`, in `dtype`; see `simulate.trace`."""
+    """Return the free trace of given spikes, bool `(T, B, M)`, in `dtype`; see `simulate.trace`."""
+    _check_spikes("input_trace", "spikes", spikes)
+    if _use_compiled("input_trace", backend, spikes):
+        return compiled.input_trace(spikes, tau_m, tau_s, dtype)
     return simulate.trace(spikes, tau_m, tau_s, dtype)
 
 
@@ -87,6 +114,10 @@ def weight_gradient(
     Returns:
         `(N, M)`.
     """
+    _check_pair("weight_gradient", spikes, traces)
+    _check("weight_gradient", "gains", gains, tuple(spikes.shape[1:]), traces.dtype)
+    if _use_compiled("weight_gradient", backend, spikes, traces):
+        return compiled.weight_gradient(spikes, gains, traces, neuron)
     return potential.weight_gradient(spikes, gains, traces, neuron)
 
 
@@ -106,6 +137,11 @@ def propagated(
     Returns:
         `(B, M)`.
     """
+    _check_pair("propagated", spikes, traces)
+    _check("propagated", "gains", gains, tuple(spikes.shape[1:]), traces.dtype)
+    _check("propagated", "weight", weight, (spikes.shape[2], traces.shape[2]), traces.dtype)
+    if _use_compiled("propagated", backend, spikes, traces):
+        return compiled.propagated(spikes, gains, weight, traces, neuron)
     return potential.propagated(spikes, gains, weight, traces, neuron)
 
 
@@ -124,4 +160,48 @@ def pairwise(
     Returns:
         `(B, N, M)`; `out` if given.
     """
+    _check_pair("pairwise", spikes, traces)
+    if out is not None:
+        _check("pairwise", "out", out, (*spikes.shape[1:], traces.shape[2]), traces.dtype)
+    if _use_compiled("pairwise", backend, spikes, traces):
+        return compiled.pairwise(spikes, traces, neuron, out)
     return potential.pairwise(spikes, traces, neuron, out)
+
+
+def _forward(
+    current: Tensor, neuron: Neuron, recurrent: Tensor | None, with_trace: bool
+) -> tuple[Tensor, Tensor | None]:
+    spikes = simulate.spikes_from_current(current, neuron, recurrent)
+    return spikes, simulate.trace(spikes, neuron.tau_m, neuron.tau_s, current.dtype) if with_trace else None
+
+
+def _use_compiled(owner: str, backend: Backend, *tensors: Tensor) -> bool:
+    checks.choice(owner, "backend", backend, BACKENDS)
+    usable = backend != "reference" and compiled.usable(tensors)
+    if backend == "compiled" and not usable:
+        raise ValueError(
+            f"{owner}: backend 'compiled' must have numba and tensors on the CPU, got tensors on "
+            f"{tensors[0].device}. Install lightning-neuro[fast], move them, or choose 'auto'."
+        )
+    return usable
+
+
+def _check_spikes(owner: str, name: str, spikes: Tensor) -> None:
+    if spikes.dtype != torch.bool:
+        raise TypeError(f"{owner}: {name} must be bool, got {spikes.dtype}. Compare them with 0.5 or encode them.")
+    if spikes.dim() != 3:
+        raise ValueError(f"{owner}: {name} must have shape (T, B, neurons), got {tuple(spikes.shape)}.")
+
+
+def _check_pair(owner: str, spikes: Tensor, traces: Tensor) -> None:
+    _check_spikes(owner, "spikes", spikes)
+    _check(owner, "traces", traces, (*spikes.shape[:2], traces.shape[-1]))
+
+
+def _check(owner: str, name: str, tensor: Tensor, shape: tuple[int, ...], dtype: torch.dtype | None = None) -> None:
+    """The compiled loops look neither at shapes nor at types again: a wrong one would read beyond memory."""
+    expected = (dtype,) if dtype else (torch.float32, torch.float64)
+    if tensor.dtype not in expected:
+        raise TypeError(f"{owner}: {name} must be {' or '.join(map(str, expected))}, got {tensor.dtype}. Convert it.")
+    if tuple(tensor.shape) != shape:
+        raise ValueError(f"{owner}: {name} must have shape {shape}, got {tuple(tensor.shape)}.")

@@ -51,26 +51,41 @@ def reset_coefficients(spikes: Tensor, tau_m: float, refractory: int, dtype: tor
 @exact
 def weight_gradient(spikes: Tensor, gains: Tensor, traces: Tensor, neuron: Neuron) -> Tensor:
     """Return `sum_b gains[b, i] e[b, i, j]`, `(N, M)`; see `kernels.weight_gradient`."""
-    coefficients = _coefficients(spikes, traces, neuron).mul_(gains)
-    return coefficients.flatten(0, 1).T @ traces.flatten(0, 1)
+    return weight_gradient_from(_coefficients(spikes, traces, neuron).mul_(gains), traces)
 
 
 @exact
 def propagated(spikes: Tensor, gains: Tensor, weight: Tensor, traces: Tensor, neuron: Neuron) -> Tensor:
     """Return `sum_i gains[b, i] weight[i, j] e[b, i, j]`, `(B, M)`; see `kernels.propagated`."""
-    coefficients = _coefficients(spikes, traces, neuron).mul_(gains)
+    return propagated_from(_coefficients(spikes, traces, neuron).mul_(gains), weight, traces)
+
+
+@exact
+def pairwise(spikes: Tensor, traces: Tensor, neuron: Neuron, out: Tensor | None = None) -> Tensor:
+    """Return e, `(B, N, M)`; see `kernels.pairwise`."""
+    return pairwise_from(_coefficients(spikes, traces, neuron), traces, out)
+
+
+@exact
+def weight_gradient_from(coefficients: Tensor, traces: Tensor) -> Tensor:
+    """Sum `coefficients` `(T, B, N)` times `traces` `(T, B, M)` over time and batch: `(N, M)`."""
+    return coefficients.flatten(0, 1).T @ traces.flatten(0, 1)
+
+
+@exact
+def propagated_from(coefficients: Tensor, weight: Tensor, traces: Tensor) -> Tensor:
+    """Sum `(coefficients @ weight) * traces` over time, an eighth of the steps at a time: `(B, M)`."""
     total = torch.zeros_like(traces[0])
-    piece = max(1, len(spikes) // 8)
-    for start in range(0, len(spikes), piece):
+    piece = max(1, len(traces) // 8)
+    for start in range(0, len(traces), piece):
         some = slice(start, start + piece)
         total += (coefficients[some] @ weight).mul_(traces[some]).sum(0)
     return total
 
 
 @exact
-def pairwise(spikes: Tensor, traces: Tensor, neuron: Neuron, out: Tensor | None = None) -> Tensor:
-    """Return e, `(B, N, M)`; see `kernels.pairwise`."""
-    coefficients = _coefficients(spikes, traces, neuron)
+def pairwise_from(coefficients: Tensor, traces: Tensor, out: Tensor | None = None) -> Tensor:
+    """Sum `coefficients` times `traces` over time alone: `(B, N, M)`."""
     return torch.bmm(coefficients.permute(1, 2, 0), traces.transpose(0, 1), out=out)
 
 
