@@ -1,5 +1,6 @@
 """What data modules of labelled samples share, whatever a sample is: split, order of training, loaders, resuming."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Protocol, Self
@@ -43,6 +44,8 @@ class LabelledDataModule(LightningDataModule, ABC):
     Lightning's default `predict_step`. The first axis is time, so log with `batch_size=len(labels)`.
 
     Args:
+        root: folder of the data sets; None means `$LIGHTNING_NEURO_DATA`, else `./data`.
+        verify: compare what is read with what is known of the published files, and warn of differences.
         batch_size: samples per batch and process.
         val_size: validation samples: a count, or a fraction of the training samples below 1. 0 means none.
         seed: of the split and of the order of training.
@@ -58,6 +61,8 @@ class LabelledDataModule(LightningDataModule, ABC):
     def __init__(
         self,
         *,
+        root: str | os.PathLike[str] | None = None,
+        verify: bool = False,
         batch_size: int = 64,
         val_size: int | float = 0.1,
         seed: int = 0,
@@ -68,6 +73,9 @@ class LabelledDataModule(LightningDataModule, ABC):
         super().__init__()
         # Checkpoints keep the options; loggers do not, lest a `seed` of the model collide with ours.
         self.save_hyperparameters(logger=False)
+        self.root = None if root is None else os.fspath(root)
+        self.hparams["root"] = self.root  # a checkpoint holds plain types only
+        self.verify = verify
         owner = type(self).__name__
         self.batch_size = checks.integer(owner, "batch_size", batch_size, at_least=1)
         self.val_size = _checked_size(owner, val_size)
