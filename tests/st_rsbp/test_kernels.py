@@ -89,7 +89,7 @@ def test_numba_is_asked_for_by_name_where_it_is_not(drawn, monkeypatch):
 
 
 def test_an_unknown_backend_is_refused(drawn):
-    with pytest.raises(ValueError, match="input_trace: backend must be one of .*'compiled', got 'c'"):
+    with pytest.raises(ValueError, match=r"input_trace: backend must be one of .*'compiled', got 'c'"):
         kernels.input_trace(drawn[0], 64.0, 8.0, torch.float32, backend="c")
 
 
