@@ -11,6 +11,7 @@ from lightning_neuro.st_rsbp.simulate import Neuron
 def lateral_weight(neurons: int, strength: float, like: Tensor) -> Tensor:
     """Return `-strength` off the diagonal `(N, N)`, of the type and device of `like`.
 
+    >>> import torch
     >>> lateral_weight(2, 1.5, torch.ones(1)).tolist()
     [[0.0, -1.5], [-1.5, 0.0]]
     """
@@ -32,6 +33,7 @@ def lateral_factor(
         targets: bool `(B, N)`, which neurons are targets, or None for none.
         silent_ratio: rho where one of the two neurons is silent.
 
+    >>> import torch
     >>> silent = Activity(torch.zeros(9, 1, 2, dtype=torch.bool), torch.float32)
     >>> both = torch.ones(1, 2, dtype=torch.bool)
     >>> [round(v, 4) for v in lateral_factor(silent, Neuron(threshold=1.0), 1.0, both, 0.5)[0].tolist()]
