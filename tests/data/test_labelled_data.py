@@ -211,15 +211,16 @@ def test_a_resumed_run_equals_one_that_never_stopped(tmp_path, whole_run, name, 
         assert torch.equal(resumed.state_dict()[key], value), key
 
 
-def test_loaders_made_anew_go_on_and_teardown_forgets(whole_run):
+def test_loaders_made_anew_go_on_and_setup_and_teardown_forget(whole_run):
     data = loaded()
     for state, count in (({"epoch": 0, "batches": 3}, 4), (None, 7)):
         if state is not None:
             data.load_state_dict(state)
         assert len(list(data.train_dataloader())) == count
-    data.load_state_dict({"epoch": 0, "batches": 3})
-    data.teardown("fit")
-    assert len(list(data.train_dataloader())) == 7
+    for forget in (data.teardown, data.setup):
+        data.load_state_dict({"epoch": 0, "batches": 3})
+        forget("fit")
+        assert len(list(data.train_dataloader())) == 7
     assert data.state_dict() == {}
 
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +21,7 @@ def write(root):
         for digit in range(10):
             folder = root / "N-MNIST" / part / str(digit)
             folder.mkdir(parents=True)
-            for number in (2, 1):
+            for number in (1, 2):
                 events = [(digit, 2 * digit, 1, 1500), (digit, 2 * digit, number - 1, 250_000)]
                 (folder / f"{number:05d}.bin").write_bytes(packed(events))
             (folder / "remarks.txt").write_text("not a recording")
@@ -45,6 +47,14 @@ def test_reads_all_recordings_in_order(tmp_path):
     assert spikes.shape == (300, 20, 2312)
     assert spikes[:, 7].nonzero().tolist() == [[1, 1156 + 6 * 34 + 3], [250, 1156 + 6 * 34 + 3]]
     assert spikes[:, 6].nonzero().tolist() == [[1, 1156 + 6 * 34 + 3], [250, 6 * 34 + 3]]
+
+
+def test_the_order_is_that_of_the_names_however_a_file_system_lists_them(tmp_path, monkeypatch):
+    listed = Path.glob
+    monkeypatch.setattr(Path, "glob", lambda folder, pattern: sorted(listed(folder, pattern), reverse=True))
+    data = NMNISTData(write(tmp_path))
+    data.setup("test")
+    assert [len(set(places % 2312)) for places in data.test_set.places[:4]] == [2, 1, 2, 1]
 
 
 def test_frames_keep_polarity_row_and_column(tmp_path):

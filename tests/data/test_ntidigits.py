@@ -83,6 +83,7 @@ def test_verify_warns_of_another_file(tmp_path):
 
 def test_options_come_back_from_a_checkpoint(tmp_path):
     data = NTidigitsData(tmp_path, num_steps=50, duration=2.0, seed=3)
+    assert data.hparams["root"] == str(tmp_path)  # a plain type, as a checkpoint wants it
     again = NTidigitsData(**data.hparams)
     assert again.hparams == data.hparams
     assert (again.root, again.duration, again.seed) == (str(tmp_path), 2_000_000, 3)
