@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lightning_neuro.st_rsbp.potential import reset_coefficients
-from lightning_neuro.st_rsbp.simulate import trace
+from lightning_neuro.st_rsbp.simulate import Neuron, trace
 
 SAMPLES = 512
 COUNTS = 28
@@ -41,11 +41,13 @@ class Response:
     correction: tuple[float, ...] = (1.0,)
 
     def value(self, counts: Tensor) -> Tensor:
-        """Return f at `counts`, any shape."""
+        """Return f at `counts`, any shape; counts beyond T / (R + 1), which no neuron fires, are taken for that."""
+        counts = self._possible(counts)
         return self._closed(counts) * self._correction(counts)[0]
 
     def slope(self, counts: Tensor) -> Tensor:
         """Return df/do at `counts`."""
+        counts = self._possible(counts)
         half, usable = self.steps / self.tau_m, 1 - self.refractory * counts / self.steps
         closed_slope = half / (counts + half).square() * usable
         closed_slope = closed_slope - self.refractory / self.steps * counts / (counts + half)
@@ -54,14 +56,19 @@ class Response:
 
     def elasticity(self, counts: Tensor) -> Tensor:
         """Return `o f'(o) / f(o)`, 1 at o = 0."""
+        counts = self._possible(counts)
         half, lost = self.steps / self.tau_m, self.refractory * counts / self.steps
         factor, factor_slope = self._correction(counts)
         return half / (counts + half) - lost / (1 - lost) + counts * factor_slope / factor
+
+    def _possible(self, counts: Tensor) -> Tensor:
+        return counts.clamp_max(self.steps / (self.refractory + 1))
 
     def _closed(self, counts: Tensor) -> Tensor:
         return counts / (counts + self.steps / self.tau_m) * (1 - self.refractory * counts / self.steps)
 
     def _correction(self, counts: Tensor) -> tuple[Tensor, Tensor]:
+        """Return c and dc/do by Horner's scheme."""
         level = torch.log1p(counts)
         value, slope = torch.zeros_like(level), torch.zeros_like(level)
         for coefficient in reversed(self.correction):
@@ -80,32 +87,28 @@ def simulated(steps: int, tau_m: float, tau_s: float, refractory: int, seed: int
     """
     generator = torch.Generator().manual_seed(seed)
     counts = _counts(steps, refractory)
-    closed = Response(steps, tau_m, refractory)
-    values = torch.stack(
-        [mean_potential(int(count), steps, tau_m, tau_s, refractory, generator) for count in counts.tolist()]
-    )
-    ratio = values / closed.value(counts)
+    neuron = Neuron(tau_m=tau_m, tau_s=tau_s, refractory=refractory)
+    values = torch.stack([mean_potential(int(count), steps, neuron, SAMPLES, generator) for count in counts.tolist()])
+    ratio = values / Response(steps, tau_m, refractory).value(counts)
     powers = torch.log1p(counts)[:, None] ** torch.arange(min(DEGREE, len(counts) - 1) + 1)
     fitted = torch.linalg.lstsq(powers, ratio[:, None]).solution[:, 0]
     return Response(steps, tau_m, refractory, tuple(fitted.tolist()))
 
 
-def mean_potential(
-    count: int, steps: int, tau_m: float, tau_s: float, refractory: int, generator: torch.Generator
-) -> Tensor:
+def mean_potential(count: int, steps: int, neuron: Neuron, samples: int, generator: torch.Generator) -> Tensor:
     """Return f(count), averaged over random post trains and exactly over uniformly placed pre spikes.
 
     `f = E[sum_t A[t] H[t]] / T`, with H the trace of a neuron that spikes at every step.
 
     >>> generator = torch.Generator().manual_seed(0)
-    >>> round(mean_potential(10, 400, 64.0, 8.0, 2, generator).item(), 2)
+    >>> round(mean_potential(10, 400, Neuron(tau_m=64.0, refractory=2), 500, generator).item(), 2)
     0.57
     """
-    spikes = random_trains(count, steps, refractory, SAMPLES, generator)
+    spikes = random_trains(count, steps, neuron.refractory, samples, generator)
     every_step = torch.ones(steps, 1, 1, dtype=torch.bool)
-    cumulative = trace(every_step, tau_m, tau_s, dtype=torch.float64).flatten()
-    coefficients = reset_coefficients(spikes.T[:, None], tau_m, refractory, dtype=torch.float64)[:, 0]
-    return (cumulative @ coefficients).mean() / steps
+    cumulative = trace(every_step, neuron.tau_m, neuron.tau_s, dtype=torch.float64).flatten()
+    coefficients = reset_coefficients(spikes.T[:, None], neuron.tau_m, neuron.refractory, dtype=torch.float64)
+    return (cumulative @ coefficients[:, 0]).mean() / steps
 
 
 def random_trains(count: int, steps: int, refractory: int, samples: int, generator: torch.Generator) -> Tensor:
