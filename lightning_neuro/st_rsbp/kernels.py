@@ -1,16 +1,17 @@
 """The costly operations on spike trains, each by the fastest way at hand.
 
-Plain torch is the reference; with numba installed, CPU tensors take compiled loops that visit only the spikes.
-Nothing of size B N M is formed but by `pairwise`.
+`reference` is plain torch; with numba installed, CPU tensors take the loops of `compiled`, which visit only the spikes;
+with triton, CUDA tensors take those of `gpu`. Nothing of size B N M is formed but by `pairwise`.
 """
 
+from types import ModuleType
 from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
 from lightning_neuro.common import checks
-from lightning_neuro.st_rsbp import compiled, potential, simulate
+from lightning_neuro.st_rsbp import compiled, gpu, reference
 from lightning_neuro.st_rsbp.simulate import Neuron
 
 Backend: TypeAlias = Literal["auto", "reference", "compiled"]
@@ -53,9 +54,9 @@ def dense_forward(
     _check("dense_forward", "weight", weight, (size, inputs.shape[2]))
     if recurrent is not None:
         _check("dense_forward", "recurrent", recurrent, (size, size), weight.dtype)
-    if _use_compiled("dense_forward", backend, inputs, weight):
-        return compiled.dense_forward(inputs, weight, neuron, recurrent, with_trace)
-    return _forward(simulate.weighted_input(inputs, weight), neuron, recurrent, with_trace)
+    chosen = _choose("dense_forward", backend, inputs, weight, recurrent=recurrent)
+    result: tuple[Tensor, Tensor | None] = chosen.dense_forward(inputs, weight, neuron, recurrent, with_trace)
+    return result
 
 
 def current_forward(
@@ -86,17 +87,16 @@ def current_forward(
     _check("current_forward", "current", current, (*current.shape[:2], size))
     if recurrent is not None:
         _check("current_forward", "recurrent", recurrent, (size, size), current.dtype)
-    if _use_compiled("current_forward", backend, current):
-        return compiled.current_forward(current, neuron, recurrent, with_trace)
-    return _forward(current, neuron, recurrent, with_trace)
+    chosen = _choose("current_forward", backend, current, recurrent=recurrent)
+    result: tuple[Tensor, Tensor | None] = chosen.current_forward(current, neuron, recurrent, with_trace)
+    return result
 
 
 def input_trace(spikes: Tensor, tau_m: float, tau_s: float, dtype: torch.dtype, *, backend: Backend = "auto") -> Tensor:
     """Return the free trace of given spikes, bool `(T, B, M)`, in `dtype`; see `simulate.trace`."""
     _check_spikes("input_trace", "spikes", spikes)
-    if _use_compiled("input_trace", backend, spikes):
-        return compiled.input_trace(spikes, tau_m, tau_s, dtype)
-    return simulate.trace(spikes, tau_m, tau_s, dtype)
+    result: Tensor = _choose("input_trace", backend, spikes).input_trace(spikes, tau_m, tau_s, dtype)
+    return result
 
 
 def weight_gradient(
@@ -116,9 +116,8 @@ def weight_gradient(
     """
     _check_pair("weight_gradient", spikes, traces)
     _check("weight_gradient", "gains", gains, tuple(spikes.shape[1:]), traces.dtype)
-    if _use_compiled("weight_gradient", backend, spikes, traces):
-        return compiled.weight_gradient(spikes, gains, traces, neuron)
-    return potential.weight_gradient(spikes, gains, traces, neuron)
+    result: Tensor = _choose("weight_gradient", backend, spikes, traces).weight_gradient(spikes, gains, traces, neuron)
+    return result
 
 
 def propagated(
@@ -140,9 +139,8 @@ def propagated(
     _check_pair("propagated", spikes, traces)
     _check("propagated", "gains", gains, tuple(spikes.shape[1:]), traces.dtype)
     _check("propagated", "weight", weight, (spikes.shape[2], traces.shape[2]), traces.dtype)
-    if _use_compiled("propagated", backend, spikes, traces):
-        return compiled.propagated(spikes, gains, weight, traces, neuron)
-    return potential.propagated(spikes, gains, weight, traces, neuron)
+    result: Tensor = _choose("propagated", backend, spikes, traces).propagated(spikes, gains, weight, traces, neuron)
+    return result
 
 
 def pairwise(
@@ -163,27 +161,22 @@ def pairwise(
     _check_pair("pairwise", spikes, traces)
     if out is not None:
         _check("pairwise", "out", out, (*spikes.shape[1:], traces.shape[2]), traces.dtype)
-    if _use_compiled("pairwise", backend, spikes, traces):
-        return compiled.pairwise(spikes, traces, neuron, out)
-    return potential.pairwise(spikes, traces, neuron, out)
+    result: Tensor = _choose("pairwise", backend, spikes, traces).pairwise(spikes, traces, neuron, out)
+    return result
 
 
-def _forward(
-    current: Tensor, neuron: Neuron, recurrent: Tensor | None, with_trace: bool
-) -> tuple[Tensor, Tensor | None]:
-    spikes = simulate.spikes_from_current(current, neuron, recurrent)
-    return spikes, simulate.trace(spikes, neuron.tau_m, neuron.tau_s, current.dtype) if with_trace else None
-
-
-def _use_compiled(owner: str, backend: Backend, *tensors: Tensor) -> bool:
+def _choose(owner: str, backend: Backend, *tensors: Tensor, recurrent: Tensor | None = None) -> ModuleType:
     checks.choice(owner, "backend", backend, BACKENDS)
-    usable = backend != "reference" and compiled.usable(tensors)
-    if backend == "compiled" and not usable:
+    if backend != "reference" and compiled.usable(tensors):
+        return compiled
+    if backend != "reference" and gpu.usable(tensors, recurrent):
+        return gpu
+    if backend == "compiled":
         raise ValueError(
-            f"{owner}: backend 'compiled' must have numba and tensors on the CPU, got tensors on "
-            f"{tensors[0].device}. Install lightning-neuro[fast], move them, or choose 'auto'."
+            f"{owner}: backend 'compiled' must have numba for tensors on the CPU or triton for CUDA, got tensors on "
+            f"{tensors[0].device} without. Install lightning-neuro[fast] or triton, or choose 'auto'."
         )
-    return usable
+    return reference
 
 
 def _check_spikes(owner: str, name: str, spikes: Tensor) -> None:

@@ -83,7 +83,9 @@ def test_potentials_go_where_asked(backend, drawn):
 
 def test_numba_is_asked_for_by_name_where_it_is_not(drawn, monkeypatch):
     monkeypatch.setattr(compiled, "loops", lambda: None)
-    with pytest.raises(ValueError, match=r"input_trace: backend 'compiled' must have numba .* lightning-neuro\[fast\]"):
+    with pytest.raises(
+        ValueError, match=r"input_trace: backend 'compiled' must have numba .* on cpu without.* lightning-neuro\[fast\]"
+    ):
         kernels.input_trace(drawn[0], 64.0, 8.0, torch.float32, backend="compiled")
     assert results(*drawn)[0].any()
 
