@@ -13,7 +13,7 @@ from lightning_neuro.spiking.encoding.gain_control import gain_control_
 from lightning_neuro.spiking.encoding.inputs import real_tensor
 
 # Clips are heard in groups whose inner signals, channels x samples of float64, stay within this many bytes.
-MEMORY = 1 << 28
+MEMORY = 1 << 25
 
 
 def cochleagram(
