@@ -135,14 +135,18 @@ class Counts(LightningModule):
         spikes, labels = batch
         return torch.nn.functional.cross_entropy(self.readout(spikes.float().mean(0)), labels)
 
+    def validation_step(self, batch, index):
+        self.log("val_loss", self.training_step(batch, index), batch_size=len(batch[1]))
+
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
 def test_trains_through_a_trainer_and_is_kept_in_the_checkpoint(root, make_trainer, tmp_path):
-    trainer = make_trainer(limit_val_batches=0)
-    trainer.fit(Counts(), datamodule=make(root, cache_dir=tmp_path / "cache"))
+    trainer = make_trainer()
+    trainer.fit(Counts(), datamodule=make(root, cache_dir=tmp_path / "cache", val_size=3))
     assert trainer.global_step == 3
+    assert trainer.callback_metrics["val_loss"] > 0
     trainer.save_checkpoint(tmp_path / "a.ckpt")
     kept = torch.load(tmp_path / "a.ckpt", weights_only=True)["datamodule_hyper_parameters"]
     assert (kept["vocabulary"], kept["cache_dir"], kept["root"]) == ("alpha", str(tmp_path / "cache"), str(root))
