@@ -106,16 +106,16 @@ def _gains(
 
 
 def _accumulate_(layer: NeuronLayer, synapses: Synapses, pre: Activity, post: Activity, gains: Tensor) -> None:
-    trained = {id(parameter) for parameter in layer.trained}
-    if id(layer.weight) in trained:
-        _add_(layer.weight, synapses.weight_gradient(post, gains, pre))
+    if layer.weight.requires_grad:
+        add_to_grad_(layer.weight, synapses.weight_gradient(post, gains, pre))
     recurrent, mask = getattr(layer, "recurrent_weight", None), getattr(layer, "recurrent_mask", None)
-    if recurrent is not None and id(recurrent) in trained:
+    if recurrent is not None and recurrent.requires_grad:
         gradient = kernels.weight_gradient(
             post.spikes, gains, post.trace(layer.neuron), layer.neuron, backend=layer.backend
         )
-        _add_(recurrent, gradient if mask is None else gradient.mul_(mask))
+        add_to_grad_(recurrent, gradient if mask is None else gradient.mul_(mask))
 
 
-def _add_(parameter: Tensor, gradient: Tensor) -> None:
+def add_to_grad_(parameter: Tensor, gradient: Tensor) -> None:
+    """Add to `.grad`, or set it where there is none; `gradient` must be nobody else's."""
     parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)

@@ -11,10 +11,10 @@ from lightning_neuro.st_rsbp.derivatives import Derivatives
 from lightning_neuro.st_rsbp.exactness import exact
 from lightning_neuro.st_rsbp.input_checks import as_spikes, layout_hint
 from lightning_neuro.st_rsbp.lateral import lateral_factor
-from lightning_neuro.st_rsbp.layer_backward import Tally, backward_layer
+from lightning_neuro.st_rsbp.layer_backward import Tally, add_to_grad_, backward_layer
 from lightning_neuro.st_rsbp.loss import CountLoss, LossOnCounts, forced
 from lightning_neuro.st_rsbp.neuron_layer import NeuronLayer
-from lightning_neuro.st_rsbp.output_error import output_error
+from lightning_neuro.st_rsbp.output_error import OutputError, output_error
 from lightning_neuro.st_rsbp.regulariser import ExponentialRegulariser
 from lightning_neuro.st_rsbp.rule import GradientRule
 
@@ -31,7 +31,7 @@ class BackwardResult:
         predictions: classes `(B,)`, the first of the largest counts.
         clamped: share of neurons whose D was kept at its bound, from 0 to 1.
         teacher_forced: output neurons that were made to fire.
-        given_up: samples and layers whose linear system was as good as singular.
+        given_up: samples, summed over layers, whose linear system went beyond the rule's limit.
     """
 
     loss: Tensor
@@ -133,11 +133,11 @@ class SpikingNetwork(nn.Module):
                 "for each backward, after .train()."
             )
         loss, rule = CountLoss() if loss is None else loss, GradientRule() if rule is None else rule
-        self._warn_unreachable(loss, len(self._activities[0].spikes))
-        result = self._backward(targets, loss, rule, sample_weight)
-        if regulariser is not None:
-            self._regularise_(regulariser)
-        return result
+        steps, counts = len(self._activities[0].spikes), self._activities[-1].counts.flatten(1)
+        error = output_error(loss, counts, targets, sample_weight, steps)
+        self._warn_unreachable(loss, steps)
+        activities, self._activities = self._activities, None
+        return self._backward(counts, activities, error, rule, regulariser)
 
     def rates(self) -> dict[str, Tensor]:
         """Return the mean spikes per neuron and step of each layer in the last forward, by the layer's place."""
@@ -175,15 +175,18 @@ class SpikingNetwork(nn.Module):
 
     @exact
     def _backward(
-        self, targets: Tensor, loss: LossOnCounts, rule: GradientRule, sample_weight: Tensor | None
+        self,
+        counts: Tensor,
+        activities: list[Activity],
+        error: OutputError,
+        rule: GradientRule,
+        regulariser: ExponentialRegulariser | None,
     ) -> BackwardResult:
-        stack, activities = self._stack(), self._activities or []
-        steps, fired = len(activities[0].spikes), activities[-1]
-        counts = fired.counts.flatten(1)
-        error = output_error(loss, counts, targets, sample_weight, steps)
-        self._activities, tally = None, Tally()
-        factor, activities[-1] = _prepare_output(stack[-1], fired, error.intervals, rule)
-        delta: Tensor | None = error.delta.view_as(fired.counts)
+        if regulariser is not None:
+            self._regularise_(regulariser)
+        stack, steps, tally = self._stack(), len(activities[0].spikes), Tally()
+        factor, activities[-1] = _prepare_output(stack[-1], activities[-1], error.intervals, rule)
+        delta: Tensor | None = error.delta.view_as(activities[-1].counts)
         while stack and delta is not None:
             layer, post = stack.pop(), activities.pop()
             derivative = self._derivatives.of(rule, layer.neuron, steps)
@@ -213,13 +216,15 @@ class SpikingNetwork(nn.Module):
             stacklevel=3,
         )
 
-    @exact
     def _regularise_(self, regulariser: ExponentialRegulariser) -> None:
         for layer in self._stack():
-            trained = layer.trained
-            gradients = regulariser.gradients([p.detach() for p in trained], getattr(layer, "recurrent_mask", None))
-            for parameter, gradient in zip(trained, gradients, strict=True):
-                parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+            weights = list(layer.parameters(recurse=False))
+            if not weights:
+                continue
+            gradients = regulariser.gradients([w.detach() for w in weights], getattr(layer, "recurrent_mask", None))
+            for weight, gradient in zip(weights, gradients, strict=True):
+                if weight.requires_grad:
+                    add_to_grad_(weight, gradient)
 
 
 def _trace_is_used(stack: list[NeuronLayer], place: int) -> bool:

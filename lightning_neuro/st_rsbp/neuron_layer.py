@@ -59,11 +59,6 @@ class NeuronLayer(nn.Module, ABC):
         """Trained recurrent weights `(N, N)`, or None."""
         return None
 
-    @property
-    def trained(self) -> list[nn.Parameter]:
-        """Parameters that the backward pass gives a gradient."""
-        return [parameter for parameter in self.parameters(recurse=False) if parameter.requires_grad]
-
     @abstractmethod
     def output_shape(self, features: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of the layer's neurons for inputs of one step and sample.

@@ -27,6 +27,7 @@ class OutputError:
     forced: Tensor
 
 
+@torch.no_grad()
 def output_error(
     loss: LossOnCounts, counts: Tensor, targets: Tensor, sample_weight: Tensor | None, steps: int
 ) -> OutputError:

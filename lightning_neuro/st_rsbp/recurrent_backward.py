@@ -53,7 +53,7 @@ def adjoint(
         weight: its recurrent weights `(N, N)`, zero where there is no connection.
         diagonal: D `(B, N)`.
         error: `delta / nu`, `(B, N)`.
-        rule: silent ratio, self term and memory.
+        rule: silent ratio, self term, limit and memory.
     """
     batch, size = error.shape
     trace, parts, given_up = post.trace(neuron), [], []
@@ -67,10 +67,10 @@ def adjoint(
             weight,
             post.counts[some],
             threshold=neuron.threshold,
-            silent_ratio=rule.silent_ratio,
+            silent_ratio=rule.silent_ratio_between,
             self_term=rule.with_self_term,
         )
-        part, failed = solve_adjoint(theta, diagonal[some], error[some])
+        part, failed = solve_adjoint(theta, diagonal[some], error[some], rule.amplification_limit)
         parts.append(part)
         given_up.append(failed)
     return torch.cat(parts), torch.cat(given_up).sum()

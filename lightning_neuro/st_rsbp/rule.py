@@ -23,13 +23,18 @@ class GradientRule:
         post_derivative: how a neuron's own count changes its potential: `"analytic"` closed form, `"montecarlo"` fit
             to random trains, `"auto"` for the first where steps are at least 5 tau_m and else the second, `"table"`
             of the authors' kind, `"self"` from the neuron's count alone, `"none"`.
-        silent_ratio: stands for e / count where one of the two neurons is silent.
+        silent_ratio: stands for e / count where one of the two neurons is silent, on the way to the layer below.
+        recurrent_silent_ratio: the same between neurons of a recurrent layer; None for 0, the derivative itself, with
+            the adjoint, and for `silent_ratio` with the published rule.
         gain_floor: least value of D = 1 - G / threshold, above 0; None for no bound but a distance of 1e-4 from 0.
         self_term: whether a neuron's connection to itself counts among the pre terms of the system; None for yes with
             the adjoint and no with the published rule.
         lateral: lateral inhibition in the backward pass: `"recurrent"`, as fixed recurrent weights; `"factor"`, the
             authors' scaling of the output layer's own gradient; `"ignore"`; None for the first with the adjoint and
             the second with the published rule.
+        amplification_limit: where the solution for a sample is longer than the answer without recurrence by more than
+            this factor, that answer is used; None for a factor of 1000. Few samples reach it, and those few would
+            outweigh their batch.
         table: K x 5 coefficients or the path of a text file with them; with `post_derivative="table"`.
         solve_bytes: what the linear systems in memory at one time may take; a batch is split accordingly.
         seed: of the random trains of `"montecarlo"`.
@@ -38,7 +43,7 @@ class GradientRule:
         TypeError, ValueError: an argument is of the wrong kind or outside its range, or a table is missing.
 
     The adjoint differs from the authors' code, which solves with the transposed matrix and leaves the connection of a
-    neuron to itself out.
+    neuron to itself out. `gain_floor`, `amplification_limit` and the ratio of 0 between recurrent neurons are ours.
 
     >>> GradientRule().kind, GradientRule.published(revision="2019-05").silent_ratio
     ('adjoint', 0.0)
@@ -47,9 +52,11 @@ class GradientRule:
     kind: Kind = "adjoint"
     post_derivative: Post = "auto"
     silent_ratio: float = 0.5
+    recurrent_silent_ratio: float | None = None
     gain_floor: float | None = 0.1
     self_term: bool | None = None
     lateral: Lateral | None = None
+    amplification_limit: float | None = 3.0
     table: Any = None
     solve_bytes: int = 1 << 28
     seed: int = 0
@@ -60,6 +67,10 @@ class GradientRule:
             OWNER, "post_derivative", self.post_derivative, ("auto", "analytic", "montecarlo", "table", "self", "none")
         )
         checks.number(OWNER, "silent_ratio", self.silent_ratio, at_least=0, at_most=1)
+        if self.recurrent_silent_ratio is not None:
+            checks.number(OWNER, "recurrent_silent_ratio", self.recurrent_silent_ratio, at_least=0, at_most=1)
+        if self.amplification_limit is not None:
+            checks.number(OWNER, "amplification_limit", self.amplification_limit, at_least=1)
         if self.gain_floor is not None:
             checks.number(OWNER, "gain_floor", self.gain_floor, above=0, at_most=1)
         if self.lateral is not None:
@@ -86,6 +97,7 @@ class GradientRule:
             post_derivative="auto" if table is None else "table",
             silent_ratio=0.5 if revision == "2019-10" else 0.0,
             gain_floor=None,
+            amplification_limit=None,
             table=table,
         )
 
@@ -93,6 +105,13 @@ class GradientRule:
     def with_self_term(self) -> bool:
         """`self_term`, decided."""
         return self.kind == "adjoint" if self.self_term is None else self.self_term
+
+    @property
+    def silent_ratio_between(self) -> float:
+        """`recurrent_silent_ratio`, decided."""
+        if self.recurrent_silent_ratio is not None:
+            return self.recurrent_silent_ratio
+        return 0.0 if self.kind == "adjoint" else self.silent_ratio
 
     @property
     def lateral_treatment(self) -> Lateral:

@@ -3,19 +3,22 @@
 import torch
 from torch import Tensor
 
-MOST_AMPLIFICATION = 1e3
+SINGULAR_FROM = 1e3
 
 
-def solve_adjoint(coupling: Tensor, diagonal: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+def solve_adjoint(
+    coupling: Tensor, diagonal: Tensor, right: Tensor, limit: float | None = None
+) -> tuple[Tensor, Tensor]:
     """Solve `(diag(D) - Theta)^T y = r` for every sample.
 
-    A system that is singular, or so nearly that the largest y exceeds a thousand times the largest `r / D`, is given
-    up: its y becomes `r / D`, the answer without recurrence.
+    A sample is given up where its y is longer than `r / D`, the answer without recurrence, by more than a factor, or
+    not finite, as with a singular system; it gets the answer without recurrence.
 
     Args:
         coupling: Theta `(B, N, N)`; overwritten.
         diagonal: D `(B, N)`, without zeros.
         right: r `(B, N)`.
+        limit: the factor, None for 1000.
 
     Returns:
         y `(B, N)`, finite where the arguments are, and which samples were given up `(B,)`.
@@ -29,6 +32,5 @@ def solve_adjoint(coupling: Tensor, diagonal: Tensor, right: Tensor) -> tuple[Te
     matrix.diagonal(dim1=1, dim2=2).add_(diagonal)
     solution = torch.linalg.solve_ex(matrix, right[:, None], left=False)[0][:, 0]
     alone = right / diagonal
-    bound = MOST_AMPLIFICATION * alone.abs().amax(1)
-    given_up = ~(solution.abs().amax(1) <= bound)
+    given_up = ~(solution.norm(dim=1) <= (limit or SINGULAR_FROM) * alone.norm(dim=1))
     return torch.where(given_up[:, None], alone, solution), given_up

@@ -59,7 +59,7 @@ class Slow:
         d = self.bounded(1 - f.slope(o) * drive / nu, rule)
         y = below / nu / d
         if recurrent is not None and rule.kind == "adjoint":
-            theta = recurrent * ratios(hidden, hidden, rule.silent_ratio) / nu
+            theta = recurrent * ratios(hidden, hidden, rule.silent_ratio_between) / nu
             y = torch.linalg.solve((torch.diag_embed(d) - theta).mT, below / nu)
         self.first = torch.einsum("bi,bij->ij", y, potentials(x.flatten(2), hidden))
         self.recurrent = torch.einsum("bi,bip->ip", y, potentials(hidden, hidden))
@@ -69,7 +69,14 @@ class Slow:
         return d if rule.gain_floor is None else d.clamp_min(rule.gain_floor)
 
 
-@pytest.mark.parametrize("rule", [GradientRule(), GradientRule(silent_ratio=0.0), GradientRule.published("2019-10")])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        GradientRule(amplification_limit=None),
+        GradientRule(silent_ratio=0.0, recurrent_silent_ratio=0.5, amplification_limit=None),
+        GradientRule.published("2019-10"),
+    ],
+)
 @pytest.mark.parametrize("recurrent", [False, True])
 def test_i03_gradients_equal_the_formulas_with_all_potentials_in_memory(rule, recurrent):
     kind = RecurrentSpikingLayer if recurrent else SpikingLayer

@@ -108,7 +108,9 @@ def test_i07_adjoint_equals_the_materialised_system_in_any_pieces(seed, self_ter
         torch.rand(*shape, generator=generator, dtype=torch.float64) + low
         for shape, low in [((7, 7), -0.5), ((5, 7), 0.2), ((5, 7), -0.5), ((5, 7, 3), 0)]
     )
-    rule = GradientRule(silent_ratio=silent_ratio, self_term=self_term, solve_bytes=solve_bytes)
+    rule = GradientRule(
+        recurrent_silent_ratio=silent_ratio, self_term=self_term, solve_bytes=solve_bytes, amplification_limit=None
+    )
     y, given_up = adjoint(post, NEURON, weight, diagonal, error, rule)
     assert not given_up
     trains = post.spikes.transpose(0, 1)
@@ -138,3 +140,11 @@ def test_i07_a_singular_system_gives_a_finite_answer_and_spares_the_others(nearl
     y, given_up = solve_adjoint(theta, torch.ones(2, 2, dtype=dtype), torch.ones(2, 2, dtype=dtype))
     assert given_up.tolist() == [True, False]
     assert torch.equal(y, torch.ones(2, 2, dtype=dtype))
+
+
+def test_amplification_beyond_the_limit_is_given_up():
+    theta = torch.full((1, 1, 1), 0.8)
+    for limit, expected in [(4.9, 1.0), (5.1, 5.0)]:
+        y, given_up = solve_adjoint(theta.clone(), torch.ones(1, 1), torch.ones(1, 1), limit)
+        assert y.item() == pytest.approx(expected, rel=1e-5)
+        assert given_up.item() == (expected == 1)
