@@ -3,12 +3,12 @@
 The module tree does not say what feeds what. Two ways to find out: the *order rule* takes the last layer before each
 neuron in the order of `named_modules`, right for `nn.Sequential` and for `fc1, lif1, fc2, lif2`; *tracing* follows one
 real batch from layer to neuron, right for branches, shared layers and any order. Weights inside a neuron (recurrent,
-gates) belong to it in either way.
+gates) belong to it in either way, and so do those of a layer that is neurons and the synapses into them in one.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -33,9 +33,28 @@ WEIGHTS = (
     "parametrizations.weight.original",
     "parametrizations.weight.original1",
 )
-How = Literal["internal", "order", "traced"]
+How = Literal["internal", "masked", "order", "traced"]
 
 __all__ = ["LAYERS", "Synapse", "find_neurons", "find_synapses", "synapse_table"]
+
+
+@runtime_checkable
+class NeuronsWithSynapses(Protocol):
+    """A layer of neurons that holds the synapses into them, such as those of ST-RSBP: all its parameters are synapses.
+
+    Where one of them, `x_weight`, has a buffer `x_mask`, connections exist only where that is True.
+    """
+
+    @property
+    def neuron(self) -> Any:
+        """Constants of the neurons."""
+
+    @property
+    def trained(self) -> list[nn.Parameter]:
+        """Synapses that learn."""
+
+    def check_weights(self) -> None:
+        """Raise if weights have values that the layer cannot work with."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +66,8 @@ class Synapse:
         tensor: the parameter itself.
         owner: name of the module that holds it.
         feeds: names of the neurons it feeds; None for a readout, whose output reaches no neuron.
-        how: found inside a neuron, by the order rule, or by tracing.
+        how: found inside a neuron, by the order rule, or by tracing; `"masked"` inside a layer that fixes which of its
+            connections exist.
         names: all names of a tied weight; just `name` otherwise.
     """
 
@@ -96,7 +116,7 @@ def synapse_table(module: nn.Module, batch: Tensor | tuple[Tensor, ...] | None =
     [('0.weight', ('1',), 'order'), ('2.weight', None, 'order')]
     """
     neurons = find_neurons(module)
-    if not neurons:
+    if not neurons and not any(isinstance(each, NeuronsWithSynapses) for _, each in named_modules(module)):
         return []
     layers = _outer_layers(module, neurons)
     if batch is None:
@@ -145,6 +165,11 @@ def _find(
                 if _is_synapse_in_neuron(leaf):
                     name = f"{owner}.{leaf}" if owner else leaf
                     yield Synapse(name, tensor, owner, (inside[each],), "internal", (name,))
+        elif isinstance(each, NeuronsWithSynapses):
+            for leaf, tensor in each.named_parameters(recurse=False):
+                name = f"{owner}.{leaf}" if owner else leaf
+                how_found: How = "masked" if _is_masked(each, leaf) else "internal"
+                yield Synapse(name, tensor, owner, (owner,), how_found, (name,))
 
 
 def _weight(layer: nn.Module) -> list[tuple[str, nn.Parameter]]:
@@ -156,6 +181,12 @@ def _weight(layer: nn.Module) -> list[tuple[str, nn.Parameter]]:
 def _is_synapse_in_neuron(leaf: str) -> bool:
     # `weight_hh_l0` of LeakyParallel is the leak written as a diagonal matrix; `V` is the one-to-one recurrence.
     return leaf == "V" or (leaf.startswith("weight") and leaf != "weight_hh_l0")
+
+
+def _is_masked(layer: Any, leaf: str) -> bool:
+    """Tell whether a weight has places where there may be no connection."""
+    mask = getattr(layer, leaf.replace("weight", "mask"), None)
+    return isinstance(mask, Tensor) and not bool(mask.all())
 
 
 def _merge_tied(found: Iterator[Synapse]) -> list[Synapse]:

@@ -275,8 +275,9 @@ class STRSBP(LightningModule):
         epoch: dict[str, Any] = {"on_step": False, "on_epoch": True, "batch_size": size, "sync_dist": parallel}
         self.log_dict({f"st_rsbp/{name}": value.float() for name, value in values.items()}, **epoch)
         self.log("st_rsbp/teacher_forced", result.teacher_forced.float(), reduce_fx="sum", **epoch)
-        neurons = [layer.neuron for layer in self.network.layers if isinstance(layer, NeuronLayer)]
-        for message in self._saturation.news(neurons, rates.values(), steps):
+        # Not of the output, which fires as often as it was asked to.
+        hidden = [layer.neuron for layer in self.network.layers if isinstance(layer, NeuronLayer)][:-1]
+        for message in self._saturation.news(hidden, list(rates.values())[:-1], steps):
             rank_zero_warn(f"{OWNER}: {message}")
 
     def _log_accuracy(self, stage: str, counts: Tensor, targets: Tensor) -> None:
