@@ -1,42 +1,61 @@
 """A closed loop that brings a net to a sparsity and holds it there; ours, not the paper's."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
 from lightning_neuro.common import checks
+from lightning_neuro.gradient_rewiring import functional
 from lightning_neuro.gradient_rewiring.draws import generator
 
 Scope: TypeAlias = Literal["global", "layer"]
 SAMPLE = 1 << 16
-MEMORY = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Moving:
+    """A tensor in the middle of a step, which the optimizer has made and the pull has not.
+
+    Args:
+        theta: before the step.
+        sign: fixed signs.
+        weight: as the optimizer left it.
+        sparsity: the tensor's target.
+    """
+
+    theta: Tensor
+    sign: Tensor
+    weight: Tensor
+    sparsity: float
 
 
 class SparsityController:
     """Sets the pull on theta so that sparsity follows a ramp to its target and stays.
 
-    Every `every` steps it measures how far theta would have to shift for the wanted fraction to be dormant, which is a
-    quantile of theta, and spreads that shift evenly over the steps to the next measurement. What the gradients did
-    meanwhile, how far sparsity came to lie off the ramp, is remembered and added. The pull is the same for all
-    synapses of a scope, as the prior's is; it turns round where the net is too sparse.
+    After the optimizer has moved theta, the pull that leaves a wanted fraction dormant is a quantile of theta, so every
+    step is pulled by just that. On the way the fraction may lie anywhere between the ramp and the target; once the
+    ramp has ended it is the target, to the nearest whole synapse. The pull is the same for all synapses of a scope, as
+    the prior's is; it turns round where the net is too sparse.
 
-    The quantile comes from 65,536 synapses drawn once; the fraction of dormant ones is counted over all.
+    In a scope of more than 65,536 synapses the quantile comes from as many, drawn once; how far they are from standing
+    for all is counted every so many steps.
 
     Args:
         scope: one pull for all tensors together, `"global"`, or one for each, `"layer"`.
         ramp_steps: optimizer steps from the sparsity at the start to the target, along a cubic that slows down.
-        every: optimizer steps between measurements.
+        every: optimizer steps between counts over all synapses, where a sample stands for them.
         seed: of the sample.
 
     Raises:
         ValueError: an argument is outside its range.
 
-    >>> controller = SparsityController(ramp_steps=0, every=1)
-    >>> controller.update({"w": torch.arange(1.0, 11.0)}, {"w": 0.5})
-    >>> controller.drift["w"] >= 5
-    True
+    >>> controller, theta = SparsityController(ramp_steps=0), torch.arange(1.0, 11.0)
+    >>> controller.update({"w": Moving(theta, torch.ones(10, dtype=torch.int8), theta, sparsity=0.5)})
+    >>> controller.drift
+    {'w': 5.0}
     """
 
     def __init__(self, scope: Scope = "global", *, ramp_steps: int = 1000, every: int = 10, seed: int = 0) -> None:
@@ -48,7 +67,7 @@ class SparsityController:
         self.drift: dict[str, float] = {}
         self.steps = 0
         self._start: dict[str, float] = {}
-        self._habit: dict[str, float] = {}
+        self._bias: dict[str, float] = {}
         self._places: dict[str, Tensor] = {}
 
     def target(self, sparsity: float, start: float, step: int) -> float:
@@ -60,42 +79,46 @@ class SparsityController:
         left = max(0.0, 1 - step / self.ramp_steps) if self.ramp_steps else 0.0
         return sparsity + (start - sparsity) * left**3
 
-    def update(self, theta: Mapping[str, Tensor], sparsity: Mapping[str, float]) -> None:
-        """Count a step and, when it is time, measure and set `.drift`, by which theta is to fall in every step.
+    def update(self, moving: Mapping[str, Moving]) -> None:
+        """Count a step and set `.drift`, by which theta is to fall in it.
 
         Args:
-            theta: by name.
-            sparsity: the targets, by name; in the `"global"` scope their mean over synapses is the target.
+            moving: the tensors that this step moves, by name. Only they are counted: what cannot move cannot make up
+                for others. In the `"global"` scope the mean of their targets over synapses is the target.
         """
-        if self.steps % self.every == 0:
-            scopes = {"": list(theta)} if self.scope == "global" else {name: [name] for name in theta}
-            for key, names in scopes.items():
-                self._measure(key, {name: theta[name] for name in names}, sparsity)
+        scopes = {"": dict(moving)} if self.scope == "global" else {name: {name: each} for name, each in moving.items()}
+        for key, members in scopes.items():
+            if members:
+                self.drift |= dict.fromkeys(members, self._pull(key, members))
         self.steps += 1
 
-    def _measure(self, key: str, thetas: dict[str, Tensor], sparsity: Mapping[str, float]) -> None:
-        sizes = {name: theta.numel() for name, theta in thetas.items()}
-        total = sum(sizes.values())
-        dormant = sum(int((theta <= 0).sum()) for theta in thetas.values()) / total
-        start = self._start.setdefault(key, dormant)
-        goal = sum(sparsity[name] * size for name, size in sizes.items()) / total
-        sample = torch.cat([self._sample(name, theta, thetas) for name, theta in thetas.items()]).sort().values
-        astray = _shift(sample, self.target(goal, start, self.steps) - dormant) / self.every
-        ahead = _shift(sample, self.target(goal, start, self.steps + self.every) - dormant) / self.every
-        habit = self._habit.get(key, 0.0)
-        self._habit[key] = habit + MEMORY * astray
-        self.drift |= dict.fromkeys(thetas, ahead + habit)
+    def _pull(self, key: str, members: dict[str, Moving]) -> float:
+        total = sum(each.theta.numel() for each in members.values())
+        parts = [self._sample(name, each, total) for name, each in members.items()]
+        device = parts[0].theta.device
+        living = torch.cat([_moved(part).to(device) for part in parts])
+        size = sum(part.theta.numel() for part in parts)
+        if key not in self._start or (size < total and self.steps % self.every == 0):
+            everything = sum(int((each.theta <= 0).sum()) for each in members.values()) / total
+            self._start.setdefault(key, everything)
+            self._bias[key] = everything - sum(int((part.theta <= 0).sum()) for part in parts) / size
+        goal = sum(each.sparsity * each.theta.numel() for each in members.values()) / total
+        ramp = self.target(goal, self._start[key], self.steps + 1)
+        unborn, bias = size - len(living), self._bias[key]
+        low, high = (round(size * (wanted - bias)) - unborn for wanted in sorted((ramp, goal)))
+        return _shift(living, low, high)
 
-    def _sample(self, name: str, theta: Tensor, thetas: dict[str, Tensor]) -> Tensor:
-        total = sum(tensor.numel() for tensor in thetas.values())
-        flat = theta.detach().flatten()
-        if total <= SAMPLE:
-            return flat
-        if name not in self._places:
-            count = max(1, round(SAMPLE * theta.numel() / total))
-            drawn = torch.randint(0, theta.numel(), (count,), generator=generator(self.seed, name))
-            self._places[name] = drawn.to(theta.device)
-        return flat[self._places[name]]
+    def _sample(self, name: str, each: Moving, total: int) -> Moving:
+        """Return what stands for a tensor of a scope with so many synapses: itself, or places drawn once."""
+        flat = [tensor.detach().flatten() for tensor in (each.theta, each.sign, each.weight)]
+        if total > SAMPLE:
+            size = each.theta.numel()
+            count = max(1, round(SAMPLE * size / total))
+            if len(self._places.get(name, ())) != count:
+                drawn = torch.randint(0, size, (count,), generator=generator(self.seed, name))
+                self._places[name] = drawn.to(each.theta.device)
+            flat = [tensor[self._places[name]] for tensor in flat]
+        return Moving(*flat, sparsity=each.sparsity)
 
     def state_dict(self) -> dict[str, Any]:
         """Return builtin types only."""
@@ -104,16 +127,36 @@ class SparsityController:
             "ramp_steps": self.ramp_steps,
             "drift": dict(self.drift),
             "start": dict(self._start),
-            "habit": dict(self._habit),
+            "bias": dict(self._bias),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up a state, the length of its ramp included."""
         self.steps, self.ramp_steps = int(state["steps"]), int(state["ramp_steps"])
-        self.drift, self._start, self._habit = dict(state["drift"]), dict(state["start"]), dict(state["habit"])
+        self.drift, self._start, self._bias = dict(state["drift"]), dict(state["start"]), dict(state["bias"])
 
 
-def _shift(ordered: Tensor, missing: float) -> float:
-    """Return by how much theta has to fall for a further fraction `missing` to be dormant; negative to rise."""
-    place = round(int((ordered <= 0).sum()) + missing * len(ordered))
-    return float(ordered[min(max(place, 1), len(ordered)) - 1])
+def _moved(part: Moving) -> Tensor:
+    """Return theta after the optimizer's step, of the synapses that can exist."""
+    theta, sign, weight = (tensor[part.sign != 0] for tensor in (part.theta, part.sign, part.weight))
+    return functional.follow(theta, sign, weight)
+
+
+def _shift(theta: Tensor, low: int, high: int) -> float:
+    """Return by how much theta has to fall for `low` to `high` elements to be dormant; negative to rise, least of all.
+
+    >>> _shift(torch.tensor([3.0, -1.0, 2.0, 1.0]), 2, 3), _shift(torch.tensor([3.0, -1.0, 2.0, 1.0]), 0, 3)
+    (1.0, 0.0)
+    """
+    dormant = int((theta <= 0).sum())
+    place = min(max(low, dormant), high)
+    if place == dormant or not len(theta):
+        return 0.0
+    return _nth(theta, min(max(place, 1), len(theta)))
+
+
+def _nth(values: Tensor, place: int) -> float:
+    """Return the smallest, second smallest, ... value; off the CPU by sorting, which alone is deterministic there."""
+    if values.device.type == "cpu":
+        return float(values.kthvalue(place).values)
+    return float(values.sort().values[place - 1])

@@ -75,6 +75,16 @@ def join(theta: Tensor, sign: Tensor) -> Tensor:
     return theta.clamp_min(0).mul_(sign)
 
 
+def follow(theta: Tensor, sign: Tensor, weight: Tensor) -> Tensor:
+    """Return theta moved as the optimizer has moved its weight, before any pull.
+
+    >>> follow(torch.tensor([0.5, -0.25]), torch.tensor([1, -1], dtype=torch.int8), torch.tensor([0.75, -0.5])).tolist()
+    [0.75, 0.25]
+    """
+    hidden = theta - theta.clamp_min(0).to(weight.dtype)  # what the weight did not show: min(theta, 0), and rounding
+    return hidden.add_(sign * weight)
+
+
 def rewire(
     theta: Tensor, sign: Tensor, weight: Tensor, drift: float, centre: float, floor: float = -math.inf
 ) -> Tensor:
@@ -98,8 +108,7 @@ def rewire(
     >>> rewire(theta, sign, torch.tensor([0.75, -0.5]), drift=0.125, centre=-9.0).tolist()
     [0.625, 0.125]
     """
-    hidden = theta - theta.clamp_min(0).to(weight.dtype)  # what the weight did not show: min(theta, 0), and rounding
-    moved = hidden.add_(sign * weight)
+    moved = follow(theta, sign, weight)
     if drift:
         moved.sub_((theta - centre).sign_().mul_(sign.abs()), alpha=drift)
     return moved.clamp_min_(floor) if floor > -math.inf else moved

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from lightning_neuro.common import checks
 from lightning_neuro.gradient_rewiring import functional
 from lightning_neuro.gradient_rewiring.admission import PerTensor, per_tensor
-from lightning_neuro.gradient_rewiring.control import SparsityController
+from lightning_neuro.gradient_rewiring.control import Moving, SparsityController
 from lightning_neuro.gradient_rewiring.functional import ZeroSign
 from lightning_neuro.gradient_rewiring.in_place import Step, rewire_
 from lightning_neuro.gradient_rewiring.projection import OnNonfinite, Projection
@@ -144,10 +144,17 @@ class Rewiring(Projection):
         if self.frozen:
             self._fine_tune_(names)
             return
-        if self.controller is not None:
-            self.controller.update(self.theta, self.sparsity)
         groups = self._groups()
+        if self.controller is not None:
+            self._control(self.controller, [name for name in names if groups[id(self.weights[name])]["lr"] != 0])
         rewire_([self._step(name, groups[id(self.weights[name])]) for name in names])
+
+    def _control(self, controller: SparsityController, names: list[str]) -> None:
+        """Set the pull on what this step moves; nothing else is pulled or counted."""
+        controller.drift = dict.fromkeys(self.weights, 0.0)
+        controller.update(
+            {n: Moving(self.theta[n], self.sign[n], self.weights[n].detach(), self.sparsity[n]) for n in names}
+        )
 
     def _step(self, name: str, group: Mapping[str, Any]) -> Step:
         weight, theta, sign = self.weights[name], self.theta[name], self.sign[name]
