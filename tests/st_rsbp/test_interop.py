@@ -155,7 +155,7 @@ class TestRoundTrip:
         net.layers[0].weight.requires_grad_(False)
         module = to_snntorch(net)
         assert not any(p.requires_grad for p in module.parameters())
-        assert from_snntorch(module).layers[0].trained == []
+        assert not any(p.requires_grad for p in from_snntorch(module).parameters())
 
     def test_global_generator_is_left_alone(self):
         before = torch.get_rng_state()
@@ -211,17 +211,17 @@ class TestFromSnntorch:
 
 
 def test_trained_here_used_there():
-    """Class patterns, learned by ST-RSBP, told apart by snnTorch."""
-    patterns = torch.rand(60, 4, 12, generator=torch.Generator().manual_seed(1)) < 0.3
-    labels = torch.arange(4).repeat(4)
-    spikes = patterns[:, labels] ^ (torch.rand(60, 16, 12, generator=torch.Generator().manual_seed(2)) < 0.02)
+    """Classes of different rates, learned by ST-RSBP, told apart by snnTorch."""
+    generator, labels = torch.Generator().manual_seed(1), torch.arange(4).repeat(4)
+    rates = 0.4 * torch.rand(4, 12, generator=generator)
+    spikes = torch.rand(60, 16, 12, generator=generator) < rates[labels]
     net = SpikingNetwork(
-        RecurrentSpikingLayer(12, 20, threshold=1.0, tau_m=20.0, refractory=1, init="fan_in", init_scale=3),
-        SpikingLayer(20, 4, threshold=1.0, tau_m=20.0, refractory=1, init="fan_in", init_scale=3),
+        RecurrentSpikingLayer(12, 20, threshold=1.0, tau_m=20.0, refractory=1, init="fan_in", init_scale=1.5),
+        SpikingLayer(20, 4, threshold=1.0, tau_m=20.0, refractory=1, init="fan_in", init_scale=1.5),
         seed=0,
     ).double()
     optimizer = torch.optim.Adam(net.parameters(), lr=0.05)
-    for _ in range(40):
+    for _ in range(30):
         optimizer.zero_grad()
         net(spikes)
         net.backward(labels, loss=CountLoss(12, 2, 1))
