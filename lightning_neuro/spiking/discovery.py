@@ -49,10 +49,6 @@ class NeuronsWithSynapses(Protocol):
     def neuron(self) -> Any:
         """Constants of the neurons."""
 
-    @property
-    def trained(self) -> list[nn.Parameter]:
-        """Synapses that learn."""
-
     def check_weights(self) -> None:
         """Raise if weights have values that the layer cannot work with."""
 

@@ -1,5 +1,7 @@
 """ST-RSBP as a LightningModule."""
 
+import copy
+import warnings
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
@@ -116,6 +118,8 @@ class STRSBP(LightningModule):
         self.train_accuracy, self.val_accuracy, self.test_accuracy = (MeanMetric() for _ in range(3))
         self._group = GradientAccumulation({}, self.accumulate_grad_batches)
         self._held: dict[str, Any] = {}
+        self._epochs = 0
+        self._encoder_state: dict[str, Any] | None = None
         self._saturation = SaturationWatch()
 
     # A Trainer attaches itself before it looks at the module: so we can say where options belong, before Lightning.
@@ -158,6 +162,7 @@ class STRSBP(LightningModule):
         optimizer = torch.optim.Adam(trained, lr=self.learning_rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, inverse_root)}}
 
+    @torch.compiler.disable  # the work is done by loops and hand-written gradients: nothing is left to compile
     def forward(self, inputs: Tensor, index: Tensor | None = None) -> Tensor:
         """Return the output counts `(B, K)`.
 
@@ -170,8 +175,13 @@ class STRSBP(LightningModule):
         """
         return self.network(self._spikes(inputs, index))
 
+    @torch.compiler.disable
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Simulate, form the gradients and, with the last batch of a group, step; return the loss."""
+        # An epoch whose last batch was followed by a checkpoint, and then by a crash, has not been ended.
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")  # it stepped in that run
+            self._end_epochs(self.current_epoch)
         inputs, targets, index = unpack(OWNER, batch)
         weight = self._sample_weight(targets, index)
         spikes = self._spikes(inputs, index)
@@ -208,7 +218,8 @@ class STRSBP(LightningModule):
     def on_train_start(self) -> None:
         """Begin a group of batches, or go on with that of a checkpoint."""
         self._group = GradientAccumulation(dict(self.network.named_parameters()), self.accumulate_grad_batches)
-        self._group.load_state_dict(self._held)
+        self._group.load_state_dict(self._held.get("group", {}))
+        self._epochs = self._held.get("epochs", self.current_epoch)
         self._held = {}
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
@@ -216,25 +227,32 @@ class STRSBP(LightningModule):
         if self.gradient_clip_val is not None:
             self.clip_gradients(optimizer, self.gradient_clip_val, self.gradient_clip_algorithm)
 
+    def on_validation_epoch_start(self) -> None:
+        """Remember where the encoder's random numbers stand: training should not depend on how often one validates."""
+        self._encoder_state = None if self.encoder is None else copy.deepcopy(self.encoder.state_dict())
+
+    def on_validation_epoch_end(self) -> None:
+        """Let the encoder go on where training left it."""
+        if self.encoder is not None and self._encoder_state is not None:
+            self.encoder.load_state_dict(self._encoder_state)
+        self._encoder_state = None
+
     def on_train_epoch_end(self) -> None:
         """Step the schedulers of epochs, and weigh the samples for the next one."""
-        self._step_schedulers("epoch", self.current_epoch + 1)
-        if self.boosting is not None:
-            self.boosting.end_epoch()
+        self._end_epochs(self.current_epoch + 1)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the gradients of an open group, and the weights of the samples."""
         if self._group.batches:
             self._average_()
         boosting = {} if self.boosting is None else self.boosting.state_dict()
-        checkpoint["st_rsbp"] = {"group": self._group.state_dict(), "boosting": boosting}
+        checkpoint["st_rsbp"] = {"group": self._group.state_dict(), "epochs": self._epochs, "boosting": boosting}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take them up."""
-        state = checkpoint.get("st_rsbp", {"group": {}, "boosting": {}})
-        self._held = state["group"]
-        if self.boosting is not None and state["boosting"]:
-            self.boosting.load_state_dict(state["boosting"])
+        self._held = checkpoint.get("st_rsbp", {})
+        if self.boosting is not None and self._held.get("boosting"):
+            self.boosting.load_state_dict(self._held["boosting"])
 
     def _spikes(self, inputs: Tensor, index: Tensor | None) -> Tensor:
         if self.encoder is None:
@@ -251,6 +269,13 @@ class STRSBP(LightningModule):
         """Give all processes the mean of their gradients: a data-parallel wrapper sees none that autograd did not."""
         if self.trainer.world_size > 1:
             self._group.average_(partial(self.trainer.strategy.reduce, reduce_op="mean"))
+
+    def _end_epochs(self, count: int) -> None:
+        while self._epochs < count:
+            self._epochs += 1
+            self._step_schedulers("epoch", self._epochs)
+            if self.boosting is not None:
+                self.boosting.end_epoch()
 
     def _step_schedulers(self, interval: str, count: int) -> None:
         for config in self.trainer.lr_scheduler_configs:
@@ -289,6 +314,7 @@ class STRSBP(LightningModule):
             f"{stage}_accuracy", metric, on_step=False, on_epoch=True, prog_bar=stage != "train", batch_size=len(counts)
         )
 
+    @torch.compiler.disable
     def _evaluate(self, batch: Any, stage: str) -> None:
         inputs, targets, index = unpack(OWNER, batch)
         counts = self(inputs, index)
