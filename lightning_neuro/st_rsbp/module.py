@@ -191,7 +191,7 @@ class STRSBP(LightningModule):
                 targets, loss=loss, rule=self.rule, sample_weight=weight, regulariser=self.regulariser
             )
         if self.boosting is not None:
-            self._record(index, targets, result.predictions)
+            self.boosting.record(torch.as_tensor(index), targets, result.predictions)
         self._log_training(result, targets, len(spikes))
         if self._group.full or self.trainer.is_last_batch:
             self._step()
@@ -245,8 +245,8 @@ class STRSBP(LightningModule):
         """Keep the gradients of an open group, and the weights of the samples."""
         if self._group.batches:
             self._average_()
-        boosting = {} if self.boosting is None else self.boosting.state_dict()
-        checkpoint["st_rsbp"] = {"group": self._group.state_dict(), "epochs": self._epochs, "boosting": boosting}
+        state = {"group": self._group.state_dict(), "epochs": self._epochs, "boosting": self._merge_boosting()}
+        checkpoint["st_rsbp"] = state
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take them up."""
@@ -274,6 +274,7 @@ class STRSBP(LightningModule):
         while self._epochs < count:
             self._epochs += 1
             self._step_schedulers("epoch", self._epochs)
+            self._merge_boosting()
             if self.boosting is not None:
                 self.boosting.end_epoch()
 
@@ -285,10 +286,17 @@ class STRSBP(LightningModule):
     def _sample_weight(self, targets: Tensor, index: Tensor | None) -> Tensor | None:
         return None if self.boosting is None else self.boosting.weights(boosted_index(OWNER, targets, index))
 
-    def _record(self, index: Tensor | None, targets: Tensor, predictions: Tensor) -> None:
-        # Every process keeps the weights of all samples, because shuffling deals them out anew in each epoch.
-        seen = self.all_gather(torch.stack([torch.as_tensor(index), targets, predictions]))
-        self.boosting.record(*seen.reshape(-1, 3, len(targets)).transpose(0, 1).flatten(1))  # type: ignore[union-attr]
+    def _merge_boosting(self) -> dict[str, Any]:
+        """Return the state of boosting, in which every process knows what the others have seen."""
+        if self.boosting is None:
+            return {}
+        state = self.boosting.state_dict()
+        if self.trainer.world_size > 1:
+            for name in ("targets", "correct"):
+                seen = state[name].long().to(self.device, copy=True)
+                state[name] = self.trainer.strategy.reduce(seen, reduce_op="max").to(state[name])
+            self.boosting.load_state_dict(state)
+        return state
 
     def _log_training(self, result: BackwardResult, targets: Tensor, steps: int) -> None:
         size, parallel = len(result.counts), self.trainer.world_size > 1
