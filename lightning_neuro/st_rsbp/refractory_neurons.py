@@ -29,8 +29,8 @@ class RestingNeuron(torch.nn.Module):
         self.rest = torch.where(mem > self.threshold, float(self.refractory), waiting).detach()
         return (self.rest > 0).to(mem.dtype)
 
-    def _start_resting(self, refractory: int) -> None:
-        self.refractory = checks.integer(type(self).__name__, "refractory", refractory, at_least=0)
+    def _start_resting(self, refractory: int, *, at_least: int) -> None:
+        self.refractory = checks.integer(type(self).__name__, "refractory", refractory, at_least=at_least)
         self.register_buffer("rest", torch.zeros(0), persistent=False)
 
     def extra_repr(self) -> str:
@@ -60,8 +60,7 @@ class RefractorySynaptic(RestingNeuron, Synaptic):
 
     def __init__(self, alpha: Any, beta: Any, *, refractory: int, **options: Any) -> None:
         Synaptic.__init__(self, alpha, beta, reset_mechanism="zero", **options)
-        checks.integer("RefractorySynaptic", "refractory", refractory, at_least=1)
-        self._start_resting(refractory)
+        self._start_resting(refractory, at_least=1)
 
     def forward(
         self, input_: Tensor, syn: Tensor | None = None, rest: Tensor | None = None, mem: Tensor | None = None
@@ -102,7 +101,7 @@ class RefractoryRSynaptic(RestingNeuron, RSynaptic):
 
     def __init__(self, alpha: Any, beta: Any, *, refractory: int, **options: Any) -> None:
         RSynaptic.__init__(self, alpha, beta, reset_mechanism="zero", **options)
-        self._start_resting(refractory)
+        self._start_resting(refractory, at_least=0)
 
     def forward(
         self,

@@ -116,6 +116,21 @@ class TestSameSpikes:
         net = SpikingNetwork(layer).double()
         assert_same(net, to_snntorch(net, masks="zeros"), random_spikes(6))
 
+    @pytest.mark.parametrize("make", [dense, recurrent])
+    def test_kept_state_may_be_handed_over(self, make):
+        """Half a sequence, another one, and then the other half."""
+        module, frames = (
+            to_snntorch(make(5, 0), refractory="keep", init_hidden=False),
+            random_spikes(6, rate=0.9).double(),
+        )
+        with torch.no_grad():
+            whole = unroll(module, frames)[0][0]
+            first, state = unroll(module, frames[:31])
+            unroll(module, frames[:7, :1])
+            second, _ = unroll(module, frames[31:], state=state)
+        assert whole.any()
+        assert torch.equal(torch.cat([first[0], second[0]]), whole)
+
     def test_kept_state_is_reset_between_batches(self):
         net = dense(5, 0)
         module = to_snntorch(net, refractory="keep")
