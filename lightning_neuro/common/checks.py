@@ -3,7 +3,9 @@
 import math
 import numbers
 from collections.abc import Collection
-from typing import Any
+from typing import Any, TypeVar
+
+C = TypeVar("C", bound=str)
 
 
 def number(
@@ -72,7 +74,7 @@ def integer(owner: str, name: str, value: Any, *, at_least: int | None = None, a
     return int(value)
 
 
-def choice(owner: str, name: str, value: Any, choices: Collection[str]) -> str:
+def choice(owner: str, name: str, value: Any, choices: Collection[C]) -> C:
     """Return `value` if it is one of `choices`.
 
     Raises:
@@ -84,6 +86,22 @@ def choice(owner: str, name: str, value: Any, choices: Collection[str]) -> str:
     Traceback (most recent call last):
     ValueError: GradientActivation: placement must be one of 'gradient', 'update', got 'both'.
     """
-    if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{owner}: {name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
+    for known in choices:
+        if isinstance(value, str) and value == known:
+            return known
+    raise ValueError(f"{owner}: {name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
+
+
+def flag(owner: str, name: str, value: Any) -> bool:
+    """Return `value` if it is True or False.
+
+    Raises:
+        TypeError: it is neither.
+
+    >>> flag("GradientRewiring", "trim", "no")
+    Traceback (most recent call last):
+    TypeError: GradientRewiring: trim must be True or False, got 'no'.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{owner}: {name} must be True or False, got {value!r}.")
     return value

@@ -8,6 +8,7 @@ from torch import nn
 from torch.optim import LBFGS, Optimizer
 
 PerTensor: TypeAlias = float | Mapping[str, float]
+NO_LBFGS = "LBFGS is not supported: its line search needs weights that stay. Use SGD or Adam."
 
 
 def per_tensor(owner: str, name: str, value: PerTensor, names: Iterable[str]) -> dict[str, float]:
@@ -37,7 +38,7 @@ def checked_weights(owner: str, optimizer: Optimizer, pairs: list[tuple[str, nn.
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"{owner}: optimizer must be a torch.optim.Optimizer, got {type(optimizer).__name__}.")
     if isinstance(optimizer, LBFGS):
-        raise TypeError(f"{owner}: LBFGS is not supported: its line search needs weights that stay. Use SGD or Adam.")
+        raise TypeError(f"{owner}: {NO_LBFGS}")
     if not pairs:
         raise ValueError(f"{owner}: there is no weight to manage. Pass pairs of a name and a weight.")
     trained = {id(p): group for group in optimizer.param_groups for p in group["params"]}
@@ -53,6 +54,33 @@ def checked_weights(owner: str, optimizer: Optimizer, pairs: list[tuple[str, nn.
             raise ValueError(f"{owner}: {type(optimizer).__name__} has no learning rate 'lr', which the prior needs.")
         weights[name] = weight
     return weights
+
+
+def check_same_weights(
+    owner: str, found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Raise if shapes by name differ.
+
+    Raises:
+        ValueError: a saved state belongs to other weights.
+
+    >>> check_same_weights("Rewiring", {"w": (2,)}, {"w": (3,)})  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: Rewiring: the state belongs to another model ... (of another shape: 'w' (2,) instead of (3,)). Load ...
+    """
+    parts = {
+        "missing": [f"{n!r} {shape}" for n, shape in expected.items() if n not in found],
+        "not in this model": [f"{n!r} {shape}" for n, shape in found.items() if n not in expected],
+        "of another shape": [
+            f"{n!r} {shape} instead of {expected[n]}" for n, shape in found.items() if expected.get(n, shape) != shape
+        ],
+    }
+    told = "; ".join(f"{what}: {', '.join(which)}" for what, which in parts.items() if which)
+    if told:
+        raise ValueError(
+            f"{owner}: the state belongs to another model or selection of weights ({told}). "
+            "Load the checkpoint into the model that wrote it."
+        )
 
 
 def _check_weight(owner: str, name: str, weight: Any) -> None:

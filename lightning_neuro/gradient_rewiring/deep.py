@@ -6,6 +6,7 @@ Symbols as in `functional`, and: `l1`, the strength of the L1 penalty (alpha the
 
 import math
 
+import torch
 from torch import Tensor
 
 BIRTH = 1e-8
@@ -24,7 +25,6 @@ def hard_walk(theta: Tensor, sign: Tensor, weight: Tensor, shrink: float, spread
         spread: scale of the noise.
         noise: standard normal, for the synaptic parameter.
 
-    >>> import torch
     >>> theta, sign = torch.tensor([0.5, 0.1, 0.0]), torch.ones(3, dtype=torch.int8)
     >>> hard_walk(theta, sign, torch.tensor([0.75, -0.25, 0.5]), 0.125, 0.0, torch.zeros(3)).tolist()
     [0.625, 0.0, 0.0]
@@ -47,7 +47,6 @@ def soft_walk(
         noise: standard normal, for the synaptic parameter.
         floor: see `soft_floor`.
 
-    >>> import torch
     >>> theta, sign = torch.tensor([0.5, -0.25]), torch.ones(2, dtype=torch.int8)
     >>> soft_walk(theta, sign, torch.tensor([0.75, 0.5]), 0.125, 0.5, torch.ones(2), -9.0).tolist()
     [1.125, 0.25]
@@ -68,6 +67,15 @@ def soft_floor(temperature: float, l1: float, sparsity: float) -> float:
     if l1 <= 0 or sparsity >= 1:
         return -math.inf
     return -temperature * sparsity / (l1 * (1 - sparsity))
+
+
+def birth(dtype: torch.dtype) -> float:
+    """Return how strong a connection is born: 1e-8, or more where a type of weights cannot hold that little.
+
+    >>> birth(torch.float32), birth(torch.float16)
+    (1e-08, 6.103515625e-05)
+    """
+    return max(BIRTH, torch.finfo(dtype).tiny)
 
 
 def noise_scale(step: float, temperature: float) -> float:

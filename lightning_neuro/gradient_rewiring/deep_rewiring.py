@@ -36,6 +36,7 @@ class DeepR(Projection):
         on_nonfinite: for NaN and infinite gradients: `"raise"`, `"skip"` the step, or `"ignore"`.
         seed: of signs, noise and choices.
         draws: builds the source of random numbers from seed, name and step.
+        owner: opens the messages; None for the name of the class.
 
     Raises:
         TypeError, ValueError: as for `Rewiring`.
@@ -66,8 +67,8 @@ class DeepR(Projection):
         on_nonfinite: OnNonfinite = "raise",
         seed: int = 0,
         draws: Callable[[int, str, int], Draws] = Draws,
+        owner: str | None = None,
     ) -> None:
-        owner = type(self).__name__
         signs: ZeroSign = "dead" if published else zero_sign
         super().__init__(
             optimizer,
@@ -76,7 +77,9 @@ class DeepR(Projection):
             on_nonfinite=on_nonfinite,
             seed=seed,
             freeze_after=freeze_after,
+            owner=owner,
         )
+        owner = self.owner
         self.l1 = checks.number(owner, "l1", l1, at_least=0)
         self.temperature = checks.number(owner, "temperature", temperature, at_least=0)
         limits: dict[str, float] = {"at_least": 0, "at_most": 1} if published else {"at_least": 0, "below": 1}
@@ -94,7 +97,9 @@ class DeepR(Projection):
         """Begin with a random choice of connections."""
         for name, theta in self.theta.items():
             chosen = self.draws(self.seed, f"{name} start", 0).choose(theta > 0, self._wanted(name))
-            theta.mul_(chosen)
+            kept = torch.zeros_like(theta, memory_format=torch.contiguous_format).view(-1)
+            kept[chosen] = theta.flatten()[chosen]
+            theta.copy_(kept.view(theta.shape))
             self._regrow_(name, self.draws(self.seed, f"{name} fill", 0))
             self._show_(name)
         self._look()
@@ -117,23 +122,36 @@ class DeepR(Projection):
 
     def _walk_(self, name: str, step: float, draws: Draws) -> None:
         theta, sign, weight = self.theta[name], self.sign[name], self.weights[name]
-        # The published noise falls on the weight, and its sign matters only where draws are replayed.
-        noise = draws.normal(theta) * sign if self.published else draws.normal(theta)
         shrink, spread = step * self.l1, deep.noise_scale(step, self.temperature)
         if self.soft:
             floor = deep.soft_floor(self.temperature, self.l1, self.sparsity[name])
-            theta.copy_(deep.soft_walk(theta, sign, weight, shrink, spread, noise, floor))
+            theta.copy_(deep.soft_walk(theta, sign, weight, shrink, spread, self._noise(draws, theta, sign), floor))
+        elif self.published:
+            theta.copy_(deep.hard_walk(theta, sign, weight, shrink, spread, self._noise(draws, theta, sign)))
         else:
-            theta.copy_(deep.hard_walk(theta, sign, weight, shrink, spread, noise))
-            if not self.published:
-                self._regrow_(name, draws)
+            self._walk_connections_(name, shrink, spread, draws)
+            self._regrow_(name, draws)
         self._show_(name)
+
+    def _noise(self, draws: Draws, theta: Tensor, sign: Tensor) -> Tensor:
+        # The published noise falls on the weight, and its sign matters only where draws are replayed.
+        return draws.normal(theta) * sign if self.published else draws.normal(theta)
+
+    def _walk_connections_(self, name: str, shrink: float, spread: float, draws: Draws) -> None:
+        """Walk where there is a connection; elsewhere nothing is drawn or moved, and theta is 0."""
+        theta, weight = self.theta[name], self.weights[name]
+        linked = (theta > 0).nonzero(as_tuple=True)
+        before, sign, reached = theta[linked], self.sign[name][linked], weight.detach()[linked]
+        moved = deep.hard_walk(before, sign, reached, shrink, spread, draws.normal(before))
+        moved[moved.to(weight.dtype) == 0] = 0  # too weak for the weight's type to show
+        theta[linked] = moved
 
     def _regrow_(self, name: str, draws: Draws) -> None:
         theta = self.theta[name]
         lost = self._wanted(name) - int((theta > 0).sum())
         if lost > 0:
-            theta[draws.choose((theta <= 0) & (self.sign[name] != 0), lost)] = deep.BIRTH
+            places = draws.choose((theta <= 0) & (self.sign[name] != 0), lost)
+            theta[torch.unravel_index(places, theta.shape)] = deep.birth(self.weights[name].dtype)
 
     def _revive_as_published_(self, name: str, draws: Draws, birth: float) -> None:
         """Write a small positive weight over dormant ones and leave theta, so that the next step undoes it."""

@@ -11,6 +11,10 @@ import torch
 from torch import Tensor
 
 
+LARGE_CHOICE = 8
+ROUNDS = 8
+
+
 def generator(seed: int, name: str, step: int = 0) -> torch.Generator:
     """Return a fresh generator on the CPU for one tensor at one step.
 
@@ -44,9 +48,39 @@ class Draws:
         return (torch.rand(like.shape, generator=self._generator) < probability).to(like.device)
 
     def choose(self, among: Tensor, count: int) -> Tensor:
-        """Return a mask with `count` of the True elements of a mask, all choices equally likely."""
-        places = among.flatten().nonzero().flatten()
-        order = torch.randperm(len(places), generator=self._generator)[:count].to(places.device)
-        chosen = torch.zeros_like(among)
-        chosen.view(-1)[places[order]] = True
-        return chosen
+        """Return `count` places of the True elements of a mask, flattened; all choices equally likely.
+
+        Few of many are found by drawing places at large until enough are new and True, which costs what is drawn and
+        not what the mask holds; otherwise the True elements are shuffled.
+        """
+        flat = among.flatten()
+        if count * LARGE_CHOICE > len(flat):
+            places = flat.nonzero().flatten()
+            return places[torch.randperm(len(places), generator=self._generator)[:count].to(places.device)]
+        return self._rejecting(flat, count)
+
+    def _rejecting(self, flat: Tensor, count: int) -> Tensor:
+        free, found = flat.clone(), []
+        for _ in range(ROUNDS):
+            drawn = torch.randint(0, len(flat), (2 * count + 8,), generator=self._generator).to(flat.device)
+            drawn = _first_of_each(drawn[free[drawn]])[:count]
+            free[drawn] = False
+            found.append(drawn)
+            count -= len(drawn)
+            if not count:
+                return torch.cat(found)
+        rest = free.nonzero().flatten()  # where hardly any element is True
+        return torch.cat([*found, rest[torch.randperm(len(rest), generator=self._generator)[:count].to(rest.device)]])
+
+
+def _first_of_each(places: Tensor) -> Tensor:
+    """Return places without repetitions, in the order in which they came first.
+
+    >>> _first_of_each(torch.tensor([7, 2, 7, 5, 2])).tolist()
+    [7, 2, 5]
+    """
+    order = places.argsort(stable=True)
+    ordered = places[order]
+    first = torch.ones_like(ordered, dtype=torch.bool)
+    first[1:] = ordered[1:] != ordered[:-1]
+    return places[order[first].sort().values]

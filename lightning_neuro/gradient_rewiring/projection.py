@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lightning_neuro.common import checks
-from lightning_neuro.gradient_rewiring import functional
-from lightning_neuro.gradient_rewiring.admission import checked_weights
+from lightning_neuro.gradient_rewiring import functional, statistics
+from lightning_neuro.gradient_rewiring.admission import check_same_weights, checked_weights
 from lightning_neuro.gradient_rewiring.draws import generator
 from lightning_neuro.gradient_rewiring.functional import ZeroSign
 
@@ -29,10 +29,12 @@ class Projection(ABC):
         optimizer: any elementwise torch optimizer; `LBFGS` is refused.
         named_parameters: pairs of a name and a weight that the optimizer trains, or a mapping.
         zero_sign: as in `functional.split`.
-        on_nonfinite: when a gradient of a managed weight is NaN or infinite, `"raise"` a `FloatingPointError` before
-            anything has changed, `"skip"` the step for all parameters of the optimizer, or `"ignore"` it.
+        on_nonfinite: when a gradient that the optimizer is to use is NaN or infinite, `"raise"` a
+            `FloatingPointError` before the step changes anything, `"skip"` the step for all parameters of the
+            optimizer, or `"ignore"` it.
         seed: of random signs and whatever else is drawn.
         freeze_after: optimizer steps after which connections stay as they are; None for never.
+        owner: opens the messages; None for the name of the class.
     """
 
     def __init__(
@@ -44,10 +46,11 @@ class Projection(ABC):
         on_nonfinite: OnNonfinite,
         seed: int,
         freeze_after: int | None = None,
+        owner: str | None = None,
     ) -> None:
-        owner = type(self).__name__
-        self.zero_sign = checks.choice(owner, "zero_sign", zero_sign, ("random", "dead"))
-        self.on_nonfinite = checks.choice(owner, "on_nonfinite", on_nonfinite, ("raise", "skip", "ignore"))
+        self.owner = owner = owner or type(self).__name__
+        self.zero_sign: ZeroSign = checks.choice(owner, "zero_sign", zero_sign, ("random", "dead"))
+        self.on_nonfinite: OnNonfinite = checks.choice(owner, "on_nonfinite", on_nonfinite, ("raise", "skip", "ignore"))
         self.seed = checks.integer(owner, "seed", seed, at_least=0)
         pairs = named_parameters.items() if isinstance(named_parameters, Mapping) else named_parameters
         self.freeze_after = (
@@ -60,14 +63,14 @@ class Projection(ABC):
         self.steps = 0
         self.frozen = False
         self.resynchronised = 0
+        self.unmoved = set(self.weights)
         self._seen: dict[str, tuple[int, int]] = {}
         self._handles: list[Any] = []
 
     def _attach(self) -> None:
         """Take the weights apart and begin to follow the optimizer; the last act of a constructor."""
         for name, weight in self.weights.items():
-            signs = functional.split(weight, self.zero_sign, generator(self.seed, name))  # type: ignore[arg-type]
-            self.theta[name], self.sign[name] = signs
+            self.theta[name], self.sign[name] = functional.split(weight, self.zero_sign, generator(self.seed, name))
         self._handles = [
             self.optimizer.register_step_pre_hook(self._before_step),
             self.optimizer.register_step_post_hook(self._after_step),
@@ -90,9 +93,7 @@ class Projection(ABC):
 
     def connectivity(self) -> dict[str, float]:
         """Return the fraction of weights that are not 0, by name and in `"total"`."""
-        counts = {name: int(weight.count_nonzero()) for name, weight in self.weights.items()}
-        sizes = {name: weight.numel() for name, weight in self.weights.items()}
-        return {n: counts[n] / sizes[n] for n in counts} | {"total": sum(counts.values()) / sum(sizes.values())}
+        return statistics.connectivity(self.weights)
 
     @torch.no_grad()
     def trim_(self, keep: Mapping[str, int]) -> None:
@@ -149,30 +150,21 @@ class Projection(ABC):
         Raises:
             ValueError: it belongs to other tensors; nothing has changed then.
         """
-        self._check_state(state["tensors"])
+        self.check_state(state)
         for name, saved in state["tensors"].items():
             self.theta[name].copy_(saved["theta"])
             self.sign[name].copy_(saved["sign"])
         self.steps, self.frozen = int(state["steps"]), bool(state["frozen"])
         self.resync(self.differing())
 
-    def _check_state(self, saved: Mapping[str, Any]) -> None:
-        shapes = {name: tuple(tensors["theta"].shape) for name, tensors in saved.items()}
-        expected = {name: tuple(weight.shape) for name, weight in self.weights.items()}
-        if shapes != expected:
-            missing = [f"{n!r} {expected[n]}" for n in expected if n not in shapes]
-            unknown = [f"{n!r} {shapes[n]}" for n in shapes if n not in expected]
-            other = [
-                f"{n!r} {shapes[n]} instead of {expected[n]}"
-                for n in shapes.keys() & expected
-                if shapes[n] != expected[n]
-            ]
-            parts = {"missing": missing, "not in this model": unknown, "of another shape": other}
-            told = "; ".join(f"{what}: {', '.join(which)}" for what, which in parts.items() if which)
-            raise ValueError(
-                f"{type(self).__name__}: the state belongs to another model or selection of weights ({told}). "
-                "Load the checkpoint into the model that wrote it."
-            )
+    def check_state(self, state: Mapping[str, Any]) -> None:
+        """Raise if a state belongs to other tensors.
+
+        Raises:
+            ValueError: it does.
+        """
+        found = {name: tuple(tensors["theta"].shape) for name, tensors in state["tensors"].items()}
+        check_same_weights(self.owner, found, {name: tuple(weight.shape) for name, weight in self.weights.items()})
 
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
         """Look before the step; with a closure, which computes the gradients, when it has done so."""
@@ -194,14 +186,23 @@ class Projection(ABC):
             self.resync(changed)
         if self.on_nonfinite != "ignore" and getattr(self.optimizer, "found_inf", None) is None:
             self._check_gradients()
+        self._freeze_when_due()
+
+    def _freeze_when_due(self) -> None:
+        if not self.frozen and self.freeze_after is not None and self.steps >= self.freeze_after:
+            self.freeze()
 
     def _check_gradients(self) -> None:
-        bad = [name for name, weight in self.weights.items() if weight.grad is not None and not _finite(weight.grad)]
+        """Look at all gradients that the optimizer will use, so that what is said of this step holds for all of it."""
+        every = [p for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
+        bad = [parameter for parameter in every if not _finite(parameter.grad)]
         if bad and self.on_nonfinite == "raise":
+            names = {id(weight): repr(name) for name, weight in self.weights.items()}
+            which = names.get(id(bad[0]), f"a parameter of shape {tuple(bad[0].shape)} that is not rewired")
             raise FloatingPointError(
-                f"{type(self).__name__}: the gradient of {bad[0]!r} holds NaN or infinity at optimizer step "
-                f"{self.steps}, which would stay in theta for ever. Nothing has changed. Lower the learning rate, look "
-                "for the cause with detect_anomaly, or pass on_nonfinite='skip'."
+                f"{self.owner}: the gradient of {which} holds NaN or infinity at optimizer step {self.steps}, which "
+                "would stay in the weights for ever. This step has changed nothing. Lower the learning rate, look for "
+                "the cause with detect_anomaly, or pass on_nonfinite='skip'."
             )
         if bad:
             self.optimizer.zero_grad(set_to_none=True)  # torch optimizers pass over parameters without gradient
@@ -213,9 +214,9 @@ class Projection(ABC):
         moved = [name for name, weight in self.weights.items() if weight.grad is not None]
         if moved and not (found_inf is not None and bool(found_inf)):
             self._update_(moved)
+            self.unmoved.difference_update(moved)
             self.steps += 1
-            if not self.frozen and self.freeze_after is not None and self.steps >= self.freeze_after:
-                self.freeze()
+            self._freeze_when_due()
         self._look()
 
     def _fine_tune_(self, names: list[str]) -> None:

@@ -39,9 +39,11 @@ class Rewiring(Projection):
         controller: sets the pull in place of alpha.
         schedule: factor of alpha as a function of the optimizer step, from 0; not with a controller.
         freeze_after: optimizer steps after which connections stay and only their weights learn; None for never.
-        trim: leave only the strongest connections that the target allows when freezing, or when `finish` is called.
+        trim: leave only the strongest connections that the target allows when freezing, or when `finish` is called;
+            of each tensor where targets are given by name or the controller's scope is `"layer"`, else of all.
         on_nonfinite: for NaN and infinite gradients: `"raise"`, `"skip"` the step, or `"ignore"`.
         seed: of the random signs.
+        owner: opens the messages; None for the name of the class.
 
     Raises:
         TypeError, ValueError: an argument is of the wrong type or outside its range, or a weight is tied, sharded or
@@ -76,8 +78,8 @@ class Rewiring(Projection):
         trim: bool = False,
         on_nonfinite: OnNonfinite = "raise",
         seed: int = 0,
+        owner: str | None = None,
     ) -> None:
-        owner = type(self).__name__
         super().__init__(
             optimizer,
             named_parameters,
@@ -85,8 +87,10 @@ class Rewiring(Projection):
             on_nonfinite=on_nonfinite,
             seed=seed,
             freeze_after=freeze_after,
+            owner=owner,
         )
-        self.prior_scale = checks.choice(owner, "prior_scale", prior_scale, ("reference", "lr"))
+        owner = self.owner
+        self.prior_scale: PriorScale = checks.choice(owner, "prior_scale", prior_scale, ("reference", "lr"))
         low = 0.0 if controller is not None else 0.5
         self.alpha = {
             name: checks.number(owner, "alpha", value, at_least=0)
@@ -99,8 +103,21 @@ class Rewiring(Projection):
         self.theta_min = -math.inf if theta_min is None else checks.number(owner, "theta_min", theta_min, below=0)
         if controller is not None and schedule is not None:
             raise ValueError(f"{owner}: schedule scales alpha, which the controller sets. Give one of the two.")
-        self.controller, self.schedule, self.trim = controller, schedule, trim
+        if schedule is not None and not callable(schedule):
+            raise TypeError(f"{owner}: schedule must be a function of the optimizer step, got {schedule!r}.")
+        self.controller, self.schedule, self.trim = controller, schedule, checks.flag(owner, "trim", trim)
+        self._check_ramp()
+        # With a number for alpha there is no scope; targets by name are then each tensor's own.
+        self._trim_each = isinstance(sparsity, Mapping) if controller is None else controller.scope == "layer"
         self._attach()
+
+    def _check_ramp(self) -> None:
+        ramp = 0 if self.controller is None else self.controller.ramp_steps
+        if self.freeze_after is not None and 0 < self.freeze_after < ramp:
+            raise ValueError(
+                f"{self.owner}: the ramp must end before connections are frozen, or the target is missed, got a ramp "
+                f"of {ramp} optimizer steps and freeze_after of {self.freeze_after}. Shorten ramp_steps or freeze later."
+            )
 
     def centre(self, name: str) -> float:
         """Return where the prior of a tensor is centred; with a controller it is out of reach."""
@@ -117,8 +134,7 @@ class Rewiring(Projection):
         """Trim to the target, if that was asked for and connections are not frozen; over all tensors or in each."""
         if not self.trim or self.frozen:
             return
-        each = self.controller is not None and self.controller.scope == "layer"
-        scopes = [[name] for name in self.theta] if each else [list(self.theta)]
+        scopes = [[name] for name in self.theta] if self._trim_each else [list(self.theta)]
         for names in scopes:
             sizes = {name: self.theta[name].numel() for name in names}
             keep = round(sum((1 - self.sparsity[name]) * size for name, size in sizes.items()))
@@ -167,5 +183,8 @@ class Rewiring(Projection):
             self.alpha[name] = drift / step if step else 0.0
             return drift
         threshold = group.get("eps", 0.0) if self.prior_scale == "reference" and "betas" in group else 0.0
-        strength = self.schedule(self.steps) if self.schedule is not None else 1.0
+        strength = 1.0 if self.schedule is None else self._scheduled(self.schedule)
         return step * strength * self.alpha[name] if self.alpha[name] > threshold else 0.0
+
+    def _scheduled(self, schedule: Callable[[int], float]) -> float:
+        return checks.number(self.owner, f"schedule({self.steps})", schedule(self.steps), at_least=0)

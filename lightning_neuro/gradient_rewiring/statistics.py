@@ -65,6 +65,19 @@ class Turnover:
         self._linked = dict(state)
 
 
+def connectivity(weights: Mapping[str, Tensor]) -> dict[str, float]:
+    """Return the fraction of weights that are not 0, by name and in `"total"`; empty for no weights.
+
+    >>> connectivity({"a": torch.tensor([0.0, 1.0]), "b": torch.tensor([2.0, 3.0])})
+    {'a': 0.5, 'b': 1.0, 'total': 0.75}
+    """
+    if not weights:
+        return {}
+    counts = {name: int(weight.count_nonzero()) for name, weight in weights.items()}
+    total = sum(counts.values()) / sum(weight.numel() for weight in weights.values())
+    return {name: count / weights[name].numel() for name, count in counts.items()} | {"total": total}
+
+
 def dead_units(weight: Tensor) -> tuple[int, int]:
     """Return how many rows of a weight hold no connection, and how many columns.
 

@@ -119,14 +119,47 @@ def test_draws_are_reproducible_and_fair():
     assert not torch.equal(drawn, other.normal(like))
     assert drawn.std().item() == pytest.approx(1, abs=0.03)
     assert first.bernoulli(0.2, like).double().mean().item() == pytest.approx(0.2, abs=0.01)
-    among = torch.arange(100) % 2 == 0
+
+
+@pytest.mark.parametrize(("share", "count"), [(2, 10), (2, 30), (20, 5)])
+def test_choices_are_exact_and_fair_by_rejection_and_by_shuffling(share, count):
+    among = (torch.arange(100) % share == 0).view(20, 5)
     counts = torch.zeros(100)
-    for step in range(300):
-        chosen: Tensor = Draws(0, "w", step).choose(among, 10)
-        assert int(chosen.sum()) == 10
-        counts += chosen
-    assert counts[1::2].sum() == 0
-    assert counts[::2].min() > 30
+    for step in range(600):
+        chosen: Tensor = Draws(0, "w", step).choose(among, count)
+        assert len(chosen.unique()) == len(chosen) == count
+        counts[chosen] += 1
+    expected = 600 * count / int(among.sum())
+    assert counts[~among.flatten()].sum() == 0
+    spread = (expected * (1 - expected / 600)) ** 0.5
+    assert (counts[among.flatten()] - expected).abs().max() <= 4 * spread
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_keeps_the_exact_count(dtype):
+    w = nn.Parameter(weight().detach().to(dtype))
+    optimizer = SGD([w], lr=0.05)
+    rewiring = DeepR(optimizer, {"w": w}, l1=0.05, temperature=1e-3, sparsity=0.85)
+    for index in range(30):
+        w.grad = torch.randn(w.shape, generator=torch.Generator().manual_seed(index)).to(dtype)
+        optimizer.step()
+        assert int((w != 0).sum()) == 30
+        assert torch.equal(w != 0, rewiring.theta["w"] > 0)
+
+
+def test_noise_is_drawn_for_connections_only():
+    drawn = []
+
+    class Counted(Draws):
+        def normal(self, like):
+            drawn.append(like.numel())
+            return super().normal(like)
+
+    w = weight()
+    optimizer = SGD([w], lr=0.05)
+    DeepR(optimizer, {"w": w}, l1=0.05, temperature=1e-3, sparsity=0.85, draws=Counted)
+    run(optimizer, w, range(3))
+    assert drawn == [30, 30, 30]
 
 
 @pytest.mark.parametrize(
