@@ -13,12 +13,16 @@ from lightning_neuro import __version__
 from lightning_neuro._lightning import ROOT
 from lightning_neuro.common.report import Section, Table, write_report
 from lightning_neuro.data import image_data
-from lightning_neuro.demo import gradient_activation, gradient_rewiring
+from lightning_neuro.demo import gradient_activation, gradient_rewiring, st_rsbp
 from lightning_neuro.demo.comparison import Comparison, DataName, Plan, say
 from lightning_neuro.demo.training import one_thread
 
 # A later method adds one line here.
-METHODS: tuple[Callable[[Comparison], Section], ...] = (gradient_activation.demonstrate, gradient_rewiring.demonstrate)
+METHODS: tuple[Callable[[Comparison], Section], ...] = (
+    gradient_activation.demonstrate,
+    gradient_rewiring.demonstrate,
+    st_rsbp.demonstrate,
+)
 
 FAST_NOTE = " This was a fast run: it shows that everything works, and its numbers mean nothing."
 

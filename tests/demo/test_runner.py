@@ -21,11 +21,14 @@ def test_report_holds_every_part(page):
         "Validation accuracy",
         "Gradient, hidden layer",
         "Spikes for: ",
+        "Spike-train level backpropagation (ST-RSBP)",
+        "speed relative to BPTT",
+        "ST-RSBP spikes for: ",
         "lightning-neuro demo --data digits --seeds 2 --fast",
         ">torch<",
     ):
         assert part in html, part
-    assert html.count("<svg") == 11
+    assert html.count("<svg") == 15
     assert re.search(r"<th scope=\"row\">with GAF</th><td>[\d.]+\N{NO-BREAK SPACE}±", html)
     assert page.name == "index.html"
 
