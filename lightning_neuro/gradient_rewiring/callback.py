@@ -1,16 +1,15 @@
 """Grad R and Deep R as Lightning callbacks."""
 
-import math
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Literal
 
 from torch import nn
 from torch.optim import Optimizer
 
-from lightning_neuro._lightning import Trainer
+from lightning_neuro._lightning import Trainer, rank_zero_warn
 from lightning_neuro.common import checks
 from lightning_neuro.common.selection import Selector
+from lightning_neuro.gradient_rewiring import alarms
 from lightning_neuro.gradient_rewiring.admission import PerTensor
 from lightning_neuro.gradient_rewiring.control import Scope, SparsityController
 from lightning_neuro.gradient_rewiring.deep_rewiring import DeepR
@@ -18,8 +17,7 @@ from lightning_neuro.gradient_rewiring.functional import ZeroSign
 from lightning_neuro.gradient_rewiring.lifecycle import RewiringLifecycle
 from lightning_neuro.gradient_rewiring.projection import OnNonfinite
 from lightning_neuro.gradient_rewiring.rewiring import PriorScale, Rewiring
-
-UNKNOWN_LENGTH_RAMP = 1000
+from lightning_neuro.gradient_rewiring.timing import checked_freeze, checked_schedule, default_ramp, freezing_step
 
 
 class GradientRewiring(RewiringLifecycle):
@@ -35,19 +33,21 @@ class GradientRewiring(RewiringLifecycle):
 
     Args:
         sparsity: fraction of synapses to be absent; one for the net, or by pattern of names, such as
-            `{"fc1": 0.95, "*": 0.8}`. With a number for alpha it places the prior's centre only: from 0.5 to below 1.
+            `{"fc1": 0.95, "*": 0.8}`. The controller meets it to the nearest whole synapse among those that gradients
+            reach. With a number for alpha it places the prior's centre only: from 0.5 to below 1.
         alpha: `"auto"`, or the rate of the prior, at least 0.
         scope: whether the controller aims at the sparsity of the net, `"global"`, or of each tensor, `"layer"`; None
             for `"layer"` where targets are given by pattern.
         select: narrows what is rewired: names, globs, module types, parameters or predicates `(name, parameter)`.
         exclude: the same, taken away.
         ramp_steps: optimizer steps until the controller asks for the whole sparsity; None for half of the training,
-            or 1000 where its length is unknown.
+            or until connections are frozen if that is earlier, or 1000 where its length is unknown.
         warmup_steps: optimizer steps over which a number for alpha grows linearly from 0.
         schedule: factor of alpha as a function of the optimizer step; instead of `warmup_steps`.
         freeze_after: when connections are fixed and only their weights go on learning: optimizer steps as an integer,
-            or a fraction of the training as a float.
-        trim: leave no more connections than the target allows when freezing, or at the end of training.
+            or a fraction of the training as a float, which under manual optimisation takes one step per batch.
+        trim: leave no more connections than the target allows when freezing, or after the last step of training; in
+            each tensor where targets are given by pattern or the scope is `"layer"`.
         zero_sign: `"random"` signs for weights that start at 0, or `"dead"`, as in the authors' code.
         prior_scale: `"reference"` or `"lr"`; see `Rewiring`.
         theta_min: lower bound of theta, which bounds how long regrowth takes; None for none, as published.
@@ -100,46 +100,57 @@ class GradientRewiring(RewiringLifecycle):
         else:
             checks.number(owner, "alpha", alpha, at_least=0)
             _check_sparsity(owner, sparsity, at_least=0.5)
+            if scope is not None or ramp_steps is not None:
+                raise ValueError(
+                    f"{owner}: scope and ramp_steps are the controller's, and there is none with a number for alpha. "
+                    "Leave them out, or pass alpha='auto'."
+                )
         self.sparsity, self.alpha = sparsity, alpha
-        self.scope: Scope = scope or ("layer" if isinstance(sparsity, Mapping) else "global")
-        checks.choice(owner, "scope", self.scope, ("global", "layer"))
+        default: Scope = "layer" if isinstance(sparsity, Mapping) else "global"
+        self.scope: Scope = checks.choice(owner, "scope", default if scope is None else scope, ("global", "layer"))
         self.ramp_steps = None if ramp_steps is None else checks.integer(owner, "ramp_steps", ramp_steps, at_least=0)
-        self.schedule = _schedule(owner, warmup_steps, schedule)
+        self.schedule = checked_schedule(owner, warmup_steps, schedule)
         if self.automatic and self.schedule is not None:
             raise ValueError(
                 f"{owner}: warmup_steps and schedule scale a number for alpha; alpha='auto' takes ramp_steps."
             )
-        self.freeze_after = _check_freeze(owner, freeze_after)
-        self.trim = trim
-        self.zero_sign = checks.choice(owner, "zero_sign", zero_sign, ("random", "dead"))
-        self.prior_scale = checks.choice(owner, "prior_scale", prior_scale, ("reference", "lr"))
+        self.freeze_after = checked_freeze(owner, freeze_after)
+        self.trim = checks.flag(owner, "trim", trim)
+        self.zero_sign: ZeroSign = checks.choice(owner, "zero_sign", zero_sign, ("random", "dead"))
+        self.prior_scale: PriorScale = checks.choice(owner, "prior_scale", prior_scale, ("reference", "lr"))
         self.theta_min = None if theta_min is None else checks.number(owner, "theta_min", theta_min, below=0)
-        self.on_nonfinite = checks.choice(owner, "on_nonfinite", on_nonfinite, ("raise", "skip", "ignore"))
+        self.on_nonfinite: OnNonfinite = checks.choice(owner, "on_nonfinite", on_nonfinite, ("raise", "skip", "ignore"))
         self.seed = checks.integer(owner, "seed", seed, at_least=0)
 
     def _build(self, trainer: Trainer, optimizer: Optimizer, weights: Mapping[str, nn.Parameter]) -> Rewiring:
-        controller = SparsityController(self.scope, ramp_steps=self._ramp(trainer), seed=self.seed)
+        owner = type(self).__name__
+        freeze = freezing_step(owner, trainer, self.freeze_after)
+        controller = SparsityController(self.scope, ramp_steps=self._ramp(trainer, freeze), seed=self.seed)
         return Rewiring(
             optimizer,
             weights,
             alpha=0.0 if isinstance(self.alpha, str) else self.alpha,
             sparsity=self._targets(weights),
-            zero_sign=self.zero_sign,  # type: ignore[arg-type]
-            prior_scale=self.prior_scale,  # type: ignore[arg-type]
+            zero_sign=self.zero_sign,
+            prior_scale=self.prior_scale,
             theta_min=self.theta_min,
             controller=controller if self.automatic else None,
             schedule=self.schedule,
-            freeze_after=_steps(type(self).__name__, trainer, self.freeze_after),
+            freeze_after=freeze,
             trim=self.trim,
-            on_nonfinite=self.on_nonfinite,  # type: ignore[arg-type]
+            on_nonfinite=self.on_nonfinite,
             seed=self.seed,
+            owner=owner,
         )
 
-    def _ramp(self, trainer: Trainer) -> int:
+    def _ramp(self, trainer: Trainer, freeze: int | None) -> int:
         if self.ramp_steps is not None:
             return self.ramp_steps
-        steps = trainer.estimated_stepping_batches
-        return int(steps) // 2 if math.isfinite(steps) and steps > 0 else UNKNOWN_LENGTH_RAMP
+        steps = default_ramp(trainer, freeze)
+        told = alarms.short_ramp(steps) if self.automatic and freeze != 0 else ""
+        if told:
+            rank_zero_warn(f"{type(self).__name__}: {told}")
+        return steps
 
     def _finish(self) -> None:
         for projection in self.projections:
@@ -205,9 +216,9 @@ class DeepRewiring(RewiringLifecycle):
         self.l1 = checks.number(owner, "l1", l1, at_least=0)
         self.temperature = checks.number(owner, "temperature", temperature, at_least=0)
         self.soft, self.published = soft, published
-        self.freeze_after = _check_freeze(owner, freeze_after)
-        self.zero_sign = checks.choice(owner, "zero_sign", zero_sign, ("random", "dead"))
-        self.on_nonfinite = checks.choice(owner, "on_nonfinite", on_nonfinite, ("raise", "skip", "ignore"))
+        self.freeze_after = checked_freeze(owner, freeze_after)
+        self.zero_sign: ZeroSign = checks.choice(owner, "zero_sign", zero_sign, ("random", "dead"))
+        self.on_nonfinite: OnNonfinite = checks.choice(owner, "on_nonfinite", on_nonfinite, ("raise", "skip", "ignore"))
         self.seed = checks.integer(owner, "seed", seed, at_least=0)
 
     def _build(self, trainer: Trainer, optimizer: Optimizer, weights: Mapping[str, nn.Parameter]) -> DeepR:
@@ -219,47 +230,16 @@ class DeepRewiring(RewiringLifecycle):
             sparsity=self._targets(weights),
             soft=self.soft,
             published=self.published,
-            zero_sign=self.zero_sign,  # type: ignore[arg-type]
-            freeze_after=_steps(type(self).__name__, trainer, self.freeze_after),
-            on_nonfinite=self.on_nonfinite,  # type: ignore[arg-type]
+            zero_sign=self.zero_sign,
+            freeze_after=freezing_step(type(self).__name__, trainer, self.freeze_after),
+            on_nonfinite=self.on_nonfinite,
             seed=self.seed,
+            owner=type(self).__name__,
         )
 
 
 def _check_sparsity(owner: str, sparsity: PerTensor, **limits: float) -> None:
+    if isinstance(sparsity, Mapping) and not sparsity:
+        raise ValueError(f"{owner}: sparsity must name at least one pattern, got {{}}. Add '*' for all weights.")
     for name, value in sparsity.items() if isinstance(sparsity, Mapping) else [(None, sparsity)]:
         checks.number(owner, "sparsity" if name is None else f"sparsity[{name!r}]", value, below=1, **limits)
-
-
-def _check_freeze(owner: str, value: int | float | None) -> int | float | None:
-    if value is None:
-        return None
-    if isinstance(value, float):
-        return checks.number(owner, "freeze_after as a fraction", value, above=0, at_most=1)
-    return checks.integer(owner, "freeze_after", value, at_least=0)
-
-
-def _steps(owner: str, trainer: Trainer, freeze_after: int | float | None) -> int | None:
-    """Return the optimizer step after which to freeze."""
-    if freeze_after is None or isinstance(freeze_after, int):
-        return freeze_after
-    steps = trainer.estimated_stepping_batches
-    if not math.isfinite(steps) or steps <= 0:
-        raise ValueError(
-            f"{owner}: freeze_after as a fraction needs a training of known length, got {freeze_after} of a training "
-            "without end. Give it in optimizer steps, or set max_epochs or max_steps."
-        )
-    return max(1, round(freeze_after * steps))
-
-
-def _schedule(owner: str, warmup_steps: int, schedule: Callable[[int], float] | None) -> Callable[[int], float] | None:
-    warmup_steps = checks.integer(owner, "warmup_steps", warmup_steps, at_least=0)
-    if warmup_steps and schedule is not None:
-        raise ValueError(f"{owner}: warmup_steps and schedule say the same thing in two ways. Give one of the two.")
-    if warmup_steps:
-        return partial(_warmed_up, warmup_steps)
-    return schedule
-
-
-def _warmed_up(warmup_steps: int, step: int) -> float:
-    return min(1.0, step / warmup_steps)

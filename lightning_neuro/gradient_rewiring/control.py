@@ -110,15 +110,14 @@ class SparsityController:
 
     def _sample(self, name: str, each: Moving, total: int) -> Moving:
         """Return what stands for a tensor of a scope with so many synapses: itself, or places drawn once."""
-        flat = [tensor.detach().flatten() for tensor in (each.theta, each.sign, each.weight)]
+        theta, sign, weight = (tensor.detach().flatten() for tensor in (each.theta, each.sign, each.weight))
         if total > SAMPLE:
-            size = each.theta.numel()
-            count = max(1, round(SAMPLE * size / total))
+            count = max(1, round(SAMPLE * len(theta) / total))
             if len(self._places.get(name, ())) != count:
-                drawn = torch.randint(0, size, (count,), generator=generator(self.seed, name))
-                self._places[name] = drawn.to(each.theta.device)
-            flat = [tensor[self._places[name]] for tensor in flat]
-        return Moving(*flat, sparsity=each.sparsity)
+                drawn = torch.randint(0, len(theta), (count,), generator=generator(self.seed, name))
+                self._places[name] = drawn.to(theta.device)
+            theta, sign, weight = (tensor[self._places[name]] for tensor in (theta, sign, weight))
+        return Moving(theta, sign, weight, each.sparsity)
 
     def state_dict(self) -> dict[str, Any]:
         """Return builtin types only."""

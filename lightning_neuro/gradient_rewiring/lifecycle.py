@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
-from torch.optim import LBFGS, Optimizer
+from torch.optim import Optimizer
+from torch.utils.hooks import RemovableHandle
 
 from lightning_neuro._lightning import (
     Callback,
@@ -13,15 +14,15 @@ from lightning_neuro._lightning import (
     MisconfigurationException,
     Trainer,
     check_same_root,
+    rank_zero_warn,
 )
-from lightning_neuro.common.selection import Selector, describe
-from lightning_neuro.gradient_rewiring import tables
+from lightning_neuro.common.selection import Selector, describe, reusable
+from lightning_neuro.gradient_rewiring import alarms, records, refusals, statistics, tables
 from lightning_neuro.gradient_rewiring.admission import PerTensor
 from lightning_neuro.gradient_rewiring.managed import Candidate, by_pattern, find_managed
 from lightning_neuro.gradient_rewiring.projection import Projection
-from lightning_neuro.gradient_rewiring.statistics import Turnover, dead_units, dormant_quantiles, theta_histogram
-
-SHARDING_STRATEGIES = ("FSDPStrategy", "ModelParallelStrategy", "DeepSpeedStrategy", "XLAFSDPStrategy")
+from lightning_neuro.gradient_rewiring.statistics import Turnover, theta_histogram
+from lightning_neuro.gradient_rewiring.timing import ends_with_this_batch
 
 
 class RewiringLifecycle(Callback, ABC):
@@ -41,13 +42,16 @@ class RewiringLifecycle(Callback, ABC):
     def __init__(
         self, select: Selector | None, exclude: Selector | None, allow_reinit: bool, verbose: bool | None
     ) -> None:
-        self.select, self.exclude = select, exclude
+        owner = type(self).__name__
+        self.select, self.exclude = reusable(owner, "select", select), reusable(owner, "exclude", exclude)
         self.allow_reinit, self.verbose = allow_reinit, verbose
         self.projections: list[Projection] = []
         self.candidates: list[Candidate] = []
         self.history: list[dict[str, Any]] = []
         self.turnover = Turnover()
         self._held: dict[str, Any] | None = None
+        self._waiting: list[RemovableHandle] = []
+        self._warned: set[str] = set()
 
     @abstractmethod
     def _build(self, trainer: Trainer, optimizer: Optimizer, weights: Mapping[str, nn.Parameter]) -> Projection:
@@ -68,20 +72,15 @@ class RewiringLifecycle(Callback, ABC):
 
     def connectivity(self) -> dict[str, float]:
         """Return the fraction of weights that are not 0, by name and in `"total"`; empty before training."""
-        weights = self._weights()
-        if not weights:
-            return {}
-        counts = {name: int(weight.count_nonzero()) for name, weight in weights.items()}
-        total = sum(counts.values()) / sum(weight.numel() for weight in weights.values())
-        return {name: count / weights[name].numel() for name, count in counts.items()} | {"total": total}
+        return statistics.connectivity(self._weights())
 
     def theta_histogram(self, bins: int = 50) -> dict[str, tuple[Tensor, Tensor]]:
-        """Return counts and edges of a histogram of theta by name, dormant synapses in the lower half of the bins."""
+        """Return counts and edges of a histogram of theta by name; dormant synapses lie in the lower half of bins."""
         return {name: theta_histogram(t, bins) for p in self.projections for name, t in p.theta.items()}
 
     def report(self) -> str:
         """Return a table of connections, dead units and dormant theta per weight."""
-        return tables.plain(*self._summary())
+        return tables.plain(*records.summary(type(self).__name__, self.projections))
 
     @property
     def state_key(self) -> str:
@@ -103,15 +102,34 @@ class RewiringLifecycle(Callback, ABC):
         self._held = state_dict
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Refuse a `Trainer` of the other Lightning package."""
+        """Refuse a `Trainer` of the other Lightning package, and a checkpoint that does not fit."""
         check_same_root(type(self).__name__, trainer)
+        if stage != "fit":
+            return
+        owner = type(self).__name__
+
+        def check(saved: Mapping[str, Any]) -> None:
+            state = saved.get(self.state_key)
+            if state:
+                refusals.check_weights(owner, pl_module, state)
+            elif not self.allow_reinit:
+                self._refuse_without_state(trainer)
+
+        self._let_load()
+        self._waiting.append(refusals.before_loading(trainer, pl_module, check))
+
+    def _refuse_without_state(self, trainer: Trainer) -> None:
+        described = f"select={describe(self.select)!r}, exclude={describe(self.exclude)!r}"
+        refusals.refuse_without_state(type(self).__name__, trainer.ckpt_path, described)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Find the weights and refuse what could not be right, before anything changes."""
-        self._check_strategy(trainer)
+        self._let_load()
+        self._warned = set()
+        refusals.check_strategy(type(self).__name__, trainer)
         self.candidates = find_managed(type(self).__name__, pl_module, self.select, self.exclude)
         managed = {c.name: c.parameter for c in self.candidates if not c.reason}
-        self._check_optimizers(trainer, managed)
+        refusals.check_optimizers(type(self).__name__, trainer.optimizers, managed)
         self._check_others(trainer, managed)
         self._check_weights(list(managed))
 
@@ -120,46 +138,68 @@ class RewiringLifecycle(Callback, ABC):
         held, self._held = self._held or self._earlier_fit(), None
         self._detach()
         if held is None and trainer.ckpt_path is not None and not self.allow_reinit:
-            raise MisconfigurationException(
-                f"{type(self).__name__}: {trainer.ckpt_path} holds no state of this callback for select="
-                f"{describe(self.select)!r}, exclude={describe(self.exclude)!r}. The signs of pruned weights cannot be "
-                "read from zeros; pass allow_reinit=True to draw new ones."
-            )
+            self._refuse_without_state(trainer)
         managed = {c.name: c.parameter for c in self.candidates if not c.reason}
-        shares = [_share(optimizer, managed) for optimizer in trainer.optimizers]
-        projections = [
-            self._build(trainer, optimizer, share)
-            for optimizer, share in zip(trainer.optimizers, shares, strict=True)
-            if share
-        ]
-        self.projections = projections
+        shares = [(o, share) for o in trainer.optimizers if (share := refusals.share_of(o, managed))]
         if held:
-            self._restore(held)
+            refusals.check_states(type(self).__name__, held["projections"], [share for _, share in shares])
+        self.projections = []
+        for optimizer, share in shares:
+            self.projections.append(self._build(trainer, optimizer, share))
+        if held:
+            self._restore(trainer, held)
         else:
             self.history, self.turnover = [], Turnover()
             self.turnover.look(self._weights())
         if self._shows(trainer):
-            tables.show(*self._start_table())
+            tables.show(*records.start_table(type(self).__name__, self.candidates))
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Notice weights that were changed between epochs, such as by averaging, through `.data`."""
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Notice weights that were changed between epochs through `.data`, whichever callback did so."""
+        if batch_idx > 0:
+            return
         for projection in self.projections:
             differing = projection.differing()
-            if differing:
+            if differing and _has_averaged(trainer):
+                projection.project_()
+            elif differing:
                 projection.resync(differing)
 
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Finish after the last batch, before it is validated, counted and saved."""
+        if ends_with_this_batch(trainer):
+            self._finish()
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count, keep and log what happened to connections in this epoch."""
-        connectivity, turnover = self.connectivity(), self.turnover.look(self._weights())
-        totals = {f"{what}/total": sum(pair[i] for pair in turnover.values()) for i, what in enumerate(_TURNOVER)}
-        each = {f"{what}/{name}": pair[i] for name, pair in turnover.items() for i, what in enumerate(_TURNOVER)}
-        values = {f"connectivity/{name}": value for name, value in connectivity.items()} | totals | each
-        dead = {name: dead_units(weight) for name, weight in self._weights().items()}
-        values |= {f"{what}/{name}": pair[i] for name, pair in dead.items() for i, what in enumerate(_DEAD)}
-        values |= self._extra_values()
-        self.history.append({"epoch": trainer.current_epoch, "step": trainer.global_step, **values})
+        """Count, keep and log what happened to connections in this epoch, and warn of what looks wrong."""
+        values = self._look(trainer.current_epoch, trainer.global_step)
         logged = {f"{self.prefix}/{name}": float(value) for name, value in values.items()}
+        siblings = [each for each in _rewiring_callbacks(trainer) if each.prefix == self.prefix]
+        if len(siblings) > 1:  # Lightning would average what several callbacks log under one name
+            logged = {name: value for name, value in logged.items() if not name.endswith("/total")}
+        if len(siblings) > 1 and siblings[-1] is self:
+            logged |= {f"{self.prefix}/{name}": value for name, value in _together(siblings).items()}
         pl_module.log_dict(logged, on_step=False, on_epoch=True, sync_dist=trainer.world_size > 1)
+        if trainer.is_global_zero:
+            thetas = {name: theta for p in self.projections for name, theta in p.theta.items()}
+            records.show_histograms(trainer.loggers, self.prefix, thetas, trainer.global_step)
+        self._warn()
+
+    def _look(self, epoch: int, step: int) -> dict[str, float]:
+        """Count since the last look, and add an epoch to the history."""
+        values = records.counted(self._weights(), self.turnover) | self._extra_values()
+        self.history.append({"epoch": epoch, "step": step, **values})
+        return values
+
+    def _warn(self) -> None:
+        gone = alarms.nearly_gone(self._weights())
+        told = alarms.without_gradient(name for p in self.projections if p.steps for name in p.unmoved)
+        for key, text in {**gone, "": told}.items():
+            if text and key not in self._warned:
+                self._warned.add(key)
+                rank_zero_warn(f"{type(self).__name__}: {text}")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Finish, before checkpoints see the weights for the last time."""
@@ -171,11 +211,15 @@ class RewiringLifecycle(Callback, ABC):
             if projection.differing():
                 projection.project_()
         if self._shows(trainer):
-            tables.show(*self._summary())
+            tables.show(*records.summary(type(self).__name__, self.projections))
         self._detach()
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Let go of the optimizers, after an exception as well."""
+        """Let go of the optimizers."""
+        self._detach()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Let go of the optimizers, so that they may be used again."""
         self._detach()
 
     def _finish(self) -> None:
@@ -188,6 +232,12 @@ class RewiringLifecycle(Callback, ABC):
     def _detach(self) -> None:
         for projection in self.projections:
             projection.remove()
+        self._let_load()
+
+    def _let_load(self) -> None:
+        for handle in self._waiting:
+            handle.remove()
+        self._waiting = []
 
     def _earlier_fit(self) -> dict[str, Any] | None:
         """Return the state after an earlier fit of the same weights, if they are as it left them."""
@@ -197,20 +247,23 @@ class RewiringLifecycle(Callback, ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         # Hooks and parameters belong to one process; what a copy needs is the state.
-        return {**self.__dict__, "projections": [], "candidates": [], "_held": self.state_dict() or None}
+        return {
+            **self.__dict__,
+            "projections": [],
+            "candidates": [],
+            "_waiting": [],
+            "_held": self.state_dict() or None,
+        }
 
-    def _restore(self, held: dict[str, Any]) -> None:
-        states = held["projections"]
-        if len(states) != len(self.projections):
-            self._detach()
-            raise ValueError(
-                f"{type(self).__name__}: the checkpoint has {len(states)} optimizers with managed weights, this module "
-                f"has {len(self.projections)}. Load it into the module that wrote it."
-            )
-        for projection, state in zip(self.projections, states, strict=True):
+    def _restore(self, trainer: Trainer, held: dict[str, Any]) -> None:
+        for projection, state in zip(self.projections, held["projections"], strict=True):
             projection.load_state_dict(state)
         self.turnover.load_state_dict(held["linked"])
         self.history = list(held["history"])
+        resumed = trainer.ckpt_path is not None
+        counted = self.history[-1]["epoch"] + 1 if self.history else 0
+        if resumed and counted < trainer.current_epoch:  # saved between the last step of an epoch and its end
+            self._look(trainer.current_epoch - 1, trainer.global_step)
 
     def _weights(self) -> dict[str, nn.Parameter]:
         return {name: weight for projection in self.projections for name, weight in projection.weights.items()}
@@ -219,68 +272,32 @@ class RewiringLifecycle(Callback, ABC):
         wanted = trainer.progress_bar_callback is not None if self.verbose is None else self.verbose
         return wanted and trainer.is_global_zero
 
-    def _start_table(self) -> tuple[str, list[str], list[list[str]]]:
-        rows = [[c.name, "x".join(map(str, c.parameter.shape)), c.reason or "rewired"] for c in self.candidates]
-        return f"{type(self).__name__}: what is rewired", ["parameter", "shape", ""], rows
-
-    def _summary(self) -> tuple[str, list[str], list[list[str]]]:
-        title = f"{type(self).__name__}: connections"
-        header = ["weight", "shape", "connected", "connectivity", "empty rows", "empty columns", "dormant median"]
-        rows, connectivity = [], self.connectivity()
-        for projection in self.projections:
-            for name, weight in projection.weights.items():
-                median = dormant_quantiles(projection.theta[name]).get(0.5)
-                shape, count = "x".join(map(str, weight.shape)), int(weight.count_nonzero())
-                share = f"{100 * connectivity[name]:.2f} %"
-                depth = "" if median is None else f"{median:.3g}"
-                rows.append([name, shape, str(count), share, *map(str, dead_units(weight)), depth])
-        if rows:
-            count = sum(int(row[2]) for row in rows)
-            rows.append(["total", "", str(count), f"{100 * connectivity['total']:.2f} %", "", "", ""])
-        return title, header, rows
-
-    def _check_strategy(self, trainer: Trainer) -> None:
-        names = {each.__name__ for each in type(trainer.strategy).__mro__}
-        if trainer.strategy.handles_gradient_accumulation or names & set(SHARDING_STRATEGIES):
-            raise MisconfigurationException(
-                f"{type(self).__name__}: {type(trainer.strategy).__name__} flattens, shards or owns the parameters, "
-                "and rewiring needs each weight whole. Use DDP or a single device."
-            )
-
-    def _check_optimizers(self, trainer: Trainer, managed: Mapping[str, nn.Parameter]) -> None:
-        owner = type(self).__name__
-        shares = [_share(optimizer, managed) for optimizer in trainer.optimizers]
-        for optimizer, share in zip(trainer.optimizers, shares, strict=True):
-            if isinstance(optimizer, LBFGS) and share:
-                raise MisconfigurationException(
-                    f"{owner}: LBFGS is not supported: its line search needs weights that stay. Use SGD or Adam."
-                )
-        for name in managed:
-            trainers = sum(name in share for share in shares)
-            if trainers != 1:
-                raise MisconfigurationException(
-                    f"{owner}: {name!r} must belong to exactly one optimizer, found {trainers}. Train it with one, or "
-                    f"pass exclude={name!r}."
-                )
-
     def _check_others(self, trainer: Trainer, managed: Mapping[str, nn.Parameter]) -> None:
-        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
-        earlier = callbacks[: next(i for i, each in enumerate(callbacks) if each is self)]
-        for other in earlier:
-            if isinstance(other, RewiringLifecycle):
-                both = [c.name for c in other.candidates if not c.reason and c.name in managed]
-                if both:
-                    raise MisconfigurationException(
-                        f"{type(self).__name__}: {both[0]!r} is rewired by {type(other).__name__} already. Give each "
-                        "callback weights of its own with select."
-                    )
+        callbacks = _rewiring_callbacks(trainer)
+        for other in callbacks[: next(i for i, each in enumerate(callbacks) if each is self)]:
+            both = [c.name for c in other.candidates if not c.reason and c.name in managed]
+            if both:
+                raise MisconfigurationException(
+                    f"{type(self).__name__}: {both[0]!r} is rewired by {type(other).__name__} already. Give each "
+                    "callback weights of its own with select."
+                )
 
 
-_TURNOVER = ("pruned", "regrown")
-_DEAD = ("empty_rows", "empty_columns")
+def _rewiring_callbacks(trainer: Trainer) -> list[RewiringLifecycle]:
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    return [each for each in callbacks if isinstance(each, RewiringLifecycle)]
 
 
-def _share(optimizer: Optimizer, managed: Mapping[str, nn.Parameter]) -> dict[str, nn.Parameter]:
-    """Return the managed weights that an optimizer trains."""
-    own = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    return {name: weight for name, weight in managed.items() if id(weight) in own}
+def _together(callbacks: list[RewiringLifecycle]) -> dict[str, float]:
+    """Return the totals over the weights of several callbacks; exact once the last of them has counted."""
+    weights = {name: weight for each in callbacks for name, weight in each._weights().items()}
+    totals = {"connectivity/total": statistics.connectivity(weights)["total"]}
+    for what in records.TURNOVER:
+        totals[f"{what}/total"] = sum(each.history[-1][f"{what}/total"] for each in callbacks if each.history)
+    return totals
+
+
+def _has_averaged(trainer: Trainer) -> bool:
+    """Tell whether weight averaging has put its average in place in this epoch, to count norms anew."""
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    return any(getattr(each, "swa_end", None) == trainer.current_epoch - 1 for each in callbacks)

@@ -116,7 +116,7 @@ class Rewiring(Projection):
         if self.freeze_after is not None and 0 < self.freeze_after < ramp:
             raise ValueError(
                 f"{self.owner}: the ramp must end before connections are frozen, or the target is missed, got a ramp "
-                f"of {ramp} optimizer steps and freeze_after of {self.freeze_after}. Shorten ramp_steps or freeze later."
+                f"of {ramp} optimizer steps and freeze_after of {self.freeze_after}. Shorten it or freeze later."
             )
 
     def centre(self, name: str) -> float:

@@ -106,6 +106,7 @@ def test_p14_synapses_of_a_snntorch_net_and_nothing_else(make_trainer):
     assert "net.5.recurrent.weight" in callback.report()
 
 
+@pytest.mark.filterwarnings("ignore:GradientRewiring. hardly anything is left")  # of a readout with four weights
 def test_p17_the_controller_reaches_the_target_and_holds_it(make_trainer):
     for options, check in (
         ({"sparsity": 0.9}, ["total"]),
@@ -194,8 +195,7 @@ def test_p09_resume_after_a_crash_at_any_step_is_bit_identical(make_trainer, tmp
     for crash_at in (1, 3, 4, 6, 8):
         found, its_history = fit(crash_at)
         assert torch.equal(found, expected), f"crash at step {crash_at}"
-        if crash_at % 4:  # from the last step of an epoch, Lightning goes on with the next, without the end of this one
-            assert its_history == history
+        assert its_history == history, f"crash at step {crash_at}"
 
 
 def test_p09_checkpoints_are_sparse_plain_and_resume_without_state_is_refused(make_trainer, tmp_path):
@@ -330,7 +330,7 @@ class Poisoned(Regression):
 
 def test_nan_gradients_stop_training_before_anything_changes(make_trainer):
     model, callback = Poisoned(adam), published()
-    with pytest.raises(FloatingPointError, match=r"Rewiring: the gradient of 'net\.0\.weight' holds NaN"):
+    with pytest.raises(FloatingPointError, match=r"GradientRewiring: the gradient of 'net\.0\.weight' holds NaN"):
         make_trainer(callbacks=[callback]).fit(model)
     assert model.weights().isfinite().all()
     model = Poisoned(adam)
