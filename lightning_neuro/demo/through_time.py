@@ -10,7 +10,7 @@ from lightning_neuro._lightning import LightningModule
 from lightning_neuro.spiking.unroll import unroll
 from lightning_neuro.st_rsbp import CountLoss, SpikingNetwork
 from lightning_neuro.st_rsbp.interop import to_snntorch
-from lightning_neuro.st_rsbp.module import inverse_root
+from lightning_neuro.st_rsbp.schedule import inverse_root
 
 
 class ThroughTime(LightningModule):

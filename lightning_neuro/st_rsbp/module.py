@@ -24,12 +24,15 @@ from lightning_neuro.st_rsbp.boosting import Boosting
 from lightning_neuro.st_rsbp.fit_checks import check_fit, check_options
 from lightning_neuro.st_rsbp.hooked_loss import HookedLoss
 from lightning_neuro.st_rsbp.loss import CountLoss
-from lightning_neuro.st_rsbp.module_inputs import as_encoder, as_network, as_rule, boosted_index, classes_of, unpack
-from lightning_neuro.st_rsbp.network import BackwardResult, SpikingNetwork
+from lightning_neuro.st_rsbp.module_inputs import as_encoder, as_network, as_rule, boosted_index, unpack
+from lightning_neuro.st_rsbp.network import SpikingNetwork
 from lightning_neuro.st_rsbp.neuron_layer import NeuronLayer
 from lightning_neuro.st_rsbp.regulariser import ExponentialRegulariser
 from lightning_neuro.st_rsbp.rule import GradientRule, Kind
 from lightning_neuro.st_rsbp.saturation import SaturationWatch
+from lightning_neuro.st_rsbp.schedule import inverse_root, step_schedulers
+from lightning_neuro.st_rsbp.shared_boosting import share_record_
+from lightning_neuro.st_rsbp.training_log import log_accuracy, log_training
 
 OWNER = "STRSBP"
 
@@ -38,9 +41,9 @@ class STRSBP(LightningModule):
     """Trains a spiking network at spike-train level, without backpropagation through time.
 
     Batches are `(inputs, targets)` or `(inputs, targets, index)`. Optimisation is manual: gradients are written by
-    hand, averaged over the batches of a group and over processes, shown to callbacks, clipped, and then the
-    optimizer steps. So `global_step`, `max_steps`, checkpoints, loggers and callbacks that change gradients or weights
-    work as ever. Override `target_counts`, `loss_on_counts` or `configure_optimizers` to change what is learned.
+    hand, averaged over a group of batches and over processes, shown to callbacks and clipped before the optimizer
+    steps, so that the rest of a Trainer works as ever. Override `target_counts`, `loss_on_counts` or
+    `configure_optimizers` to change what is learned.
 
     It logs `train_loss`, `train_accuracy`, `val_` and `test_` likewise, and in `st_rsbp/` the `firing_rate` of each
     layer, `clamped_fraction`, `given_up` and, summed over an epoch, `teacher_forced`.
@@ -111,9 +114,8 @@ class STRSBP(LightningModule):
         self.gradient_clip_algorithm = checks.choice(
             OWNER, "gradient_clip_algorithm", gradient_clip_algorithm, ("norm", "value")
         )
-        self.accumulate_grad_batches = checks.integer(
-            OWNER, "accumulate_grad_batches", accumulate_grad_batches, at_least=1
-        )
+        batches = checks.integer(OWNER, "accumulate_grad_batches", accumulate_grad_batches, at_least=1)
+        self.accumulate_grad_batches = batches
         self.predict = checks.choice(OWNER, "predict", predict, ("classes", "counts"))
         self.train_accuracy, self.val_accuracy, self.test_accuracy = (MeanMetric() for _ in range(3))
         self._group = GradientAccumulation({}, self.accumulate_grad_batches)
@@ -136,21 +138,11 @@ class STRSBP(LightningModule):
         LightningModule.trainer.fset(self, trainer)  # type: ignore[attr-defined]
 
     def target_counts(self, counts: Tensor, targets: Tensor) -> Tensor:
-        """Return the wanted counts `(B, K)`; override to want others.
-
-        Args:
-            counts: of the output neurons `(B, K)`.
-            targets: of the batch: classes `(B,)`, or wanted counts `(B, K)`, which are taken as they are.
-        """
+        """Return the wanted counts `(B, K)`, given counts `(B, K)` and classes `(B,)` or wanted counts; override it."""
         return self.count_loss.wanted(counts, targets)
 
     def loss_on_counts(self, counts: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the loss of each sample `(B,)` and its derivative to the counts `(B, K)`; override for another loss.
-
-        Args:
-            counts: of the output neurons `(B, K)`.
-            targets: of the batch.
-        """
+        """Return the loss of each sample `(B,)` and its derivative to the counts `(B, K)`; override for another."""
         return self.count_loss(counts, self.target_counts(counts, targets))
 
     def configure_optimizers(self) -> Any:
@@ -192,7 +184,9 @@ class STRSBP(LightningModule):
             )
         if self.boosting is not None:
             self.boosting.record(torch.as_tensor(index), targets, result.predictions)
-        self._log_training(result, targets, len(spikes))
+        log_training(self, result, self.network.rates())
+        log_accuracy(self, "train", result.counts, targets)
+        self._warn_saturated(self.network.rates(), len(spikes))
         if self._group.full or self.trainer.is_last_batch:
             self._step()
         return result.loss
@@ -210,6 +204,10 @@ class STRSBP(LightningModule):
         inputs, _, index = unpack(OWNER, batch) if isinstance(batch, Sequence) else (batch, None, None)
         counts = self(inputs, index)
         return counts if self.predict == "counts" else counts.argmax(1)
+
+    def setup(self, stage: str) -> None:
+        """Forget a checkpoint that an earlier run has read; one of this run comes later."""
+        self._held = {}
 
     def on_fit_start(self) -> None:
         """Refuse what could not be right."""
@@ -245,8 +243,9 @@ class STRSBP(LightningModule):
         """Keep the gradients of an open group, and the weights of the samples."""
         if self._group.batches:
             self._average_()
-        state = {"group": self._group.state_dict(), "epochs": self._epochs, "boosting": self._merge_boosting()}
-        checkpoint["st_rsbp"] = state
+        self._share_boosting_()
+        boosting = {} if self.boosting is None else self.boosting.state_dict()
+        checkpoint["st_rsbp"] = {"group": self._group.state_dict(), "epochs": self._epochs, "boosting": boosting}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take them up."""
@@ -263,7 +262,7 @@ class STRSBP(LightningModule):
         self._average_()
         self._group.close()
         self.optimizers().step()  # type: ignore[union-attr]
-        self._step_schedulers("step", self.global_step)
+        step_schedulers(self, "step", self.global_step)
 
     def _average_(self) -> None:
         """Give all processes the mean of their gradients: a data-parallel wrapper sees none that autograd did not."""
@@ -273,54 +272,23 @@ class STRSBP(LightningModule):
     def _end_epochs(self, count: int) -> None:
         while self._epochs < count:
             self._epochs += 1
-            self._step_schedulers("epoch", self._epochs)
-            self._merge_boosting()
+            step_schedulers(self, "epoch", self._epochs)
+            self._share_boosting_()
             if self.boosting is not None:
                 self.boosting.end_epoch()
-
-    def _step_schedulers(self, interval: str, count: int) -> None:
-        for config in self.trainer.lr_scheduler_configs:
-            if config.interval == interval and count % config.frequency == 0:
-                self.lr_scheduler_step(config.scheduler, None)
 
     def _sample_weight(self, targets: Tensor, index: Tensor | None) -> Tensor | None:
         return None if self.boosting is None else self.boosting.weights(boosted_index(OWNER, targets, index))
 
-    def _merge_boosting(self) -> dict[str, Any]:
-        """Return the state of boosting, in which every process knows what the others have seen."""
-        if self.boosting is None:
-            return {}
-        state = self.boosting.state_dict()
-        if self.trainer.world_size > 1:
-            for name in ("targets", "correct"):
-                seen = state[name].long().to(self.device, copy=True)
-                state[name] = self.trainer.strategy.reduce(seen, reduce_op="max").to(state[name])
-            self.boosting.load_state_dict(state)
-        return state
+    def _share_boosting_(self) -> None:
+        if self.boosting is not None and self.trainer.world_size > 1:
+            share_record_(self.boosting, partial(self.trainer.strategy.reduce, reduce_op="max"), self.device)
 
-    def _log_training(self, result: BackwardResult, targets: Tensor, steps: int) -> None:
-        size, parallel = len(result.counts), self.trainer.world_size > 1
-        self.log("train_loss", result.loss, prog_bar=True, batch_size=size)
-        self._log_accuracy("train", result.counts, targets)
-        rates = self.network.rates()
-        values = {f"firing_rate/{place}": rate for place, rate in rates.items()}
-        values |= {"clamped_fraction": result.clamped, "given_up": result.given_up}
-        epoch: dict[str, Any] = {"on_step": False, "on_epoch": True, "batch_size": size, "sync_dist": parallel}
-        self.log_dict({f"st_rsbp/{name}": value.float() for name, value in values.items()}, **epoch)
-        self.log("st_rsbp/teacher_forced", result.teacher_forced.float(), reduce_fx="sum", **epoch)
+    def _warn_saturated(self, rates: dict[str, Tensor], steps: int) -> None:
         # Not of the output, which fires as often as it was asked to.
         hidden = [layer.neuron for layer in self.network.layers if isinstance(layer, NeuronLayer)][:-1]
         for message in self._saturation.news(hidden, list(rates.values())[:-1], steps):
             rank_zero_warn(f"{OWNER}: {message}")
-
-    def _log_accuracy(self, stage: str, counts: Tensor, targets: Tensor) -> None:
-        classes, metric = classes_of(targets, counts), getattr(self, f"{stage}_accuracy")
-        if classes is None:
-            return
-        metric((counts.argmax(1) == classes).float())
-        self.log(
-            f"{stage}_accuracy", metric, on_step=False, on_epoch=True, prog_bar=stage != "train", batch_size=len(counts)
-        )
 
     @torch.compiler.disable
     def _evaluate(self, batch: Any, stage: str) -> None:
@@ -329,13 +297,4 @@ class STRSBP(LightningModule):
         loss, _ = self.loss_on_counts(counts, targets)
         parallel = self.trainer.world_size > 1
         self.log(f"{stage}_loss", loss.mean(), prog_bar=True, batch_size=len(counts), sync_dist=parallel)
-        self._log_accuracy(stage, counts, targets)
-
-
-def inverse_root(epoch: int) -> float:
-    """Return the factor of the learning rate in an epoch, counted from 0.
-
-    >>> inverse_root(3)
-    0.5
-    """
-    return (epoch + 1) ** -0.5
+        log_accuracy(self, stage, counts, targets)
