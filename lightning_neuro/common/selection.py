@@ -65,8 +65,25 @@ def select_parameters(
     ['0.weight']
     """
     entries = list(named_parameters(module))
-    chosen = _chosen(caller, entries, select, exclude)
+    chosen = select_entries(caller, entries, select, exclude)
     return {name: p for name, _, p in entries if id(p) in chosen}
+
+
+def select_entries(
+    caller: str, entries: Sequence[Entry], select: Selector | None = None, exclude: Selector | None = None
+) -> set[int]:
+    """Return the ids of chosen tensors among triples of a name, its owning module and a tensor.
+
+    Like `select_parameters`, for a choice that holds more than parameters, such as weights computed from others.
+
+    Raises:
+        TypeError, ValueError: as in `select_parameters`.
+
+    >>> layer = nn.Linear(2, 3)
+    >>> select_entries("Example", [("a", layer, layer.weight)], "a") == {id(layer.weight)}
+    True
+    """
+    return _chosen(caller, entries, select, exclude)
 
 
 def select_tensors(

@@ -6,7 +6,7 @@ from typing import Literal
 from torch import nn
 from torch.optim import Optimizer
 
-from lightning_neuro._lightning import Trainer, rank_zero_warn
+from lightning_neuro._lightning import Trainer, rank_zero_info
 from lightning_neuro.common import checks
 from lightning_neuro.common.selection import Selector
 from lightning_neuro.gradient_rewiring import alarms
@@ -149,7 +149,7 @@ class GradientRewiring(RewiringLifecycle):
         steps = default_ramp(trainer, freeze)
         told = alarms.short_ramp(steps) if self.automatic and freeze != 0 else ""
         if told:
-            rank_zero_warn(f"{type(self).__name__}: {told}")
+            rank_zero_info(f"{type(self).__name__}: {told}")
         return steps
 
     def _finish(self) -> None:

@@ -5,8 +5,8 @@ both cases memory is read and written once and no tensor is copied. On other dev
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import torch
@@ -15,6 +15,8 @@ from torch import Tensor
 from lightning_neuro.gradient_rewiring import compiled, functional
 
 PIECE = 1 << 16
+TEMPORARIES = 4
+SMALLEST_CHUNK = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,8 @@ def rewire_(steps: Sequence[Step]) -> None:
         return f"{step.weight.device} {step.weight.dtype}"
 
     for _, members in groupby(sorted(rest, key=kind), key=kind):
-        multi_tensor_(list(members))
+        for chunk in chunks(list(members)):
+            multi_tensor_(chunk)
 
 
 def _on_cpu_(step: Step) -> None:
@@ -76,6 +79,33 @@ def _on_cpu_(step: Step) -> None:
 def _piece_(weight: Tensor, theta: Tensor, sign: Tensor, step: Step) -> None:
     theta.copy_(functional.rewire(theta, sign, weight, step.drift, step.centre, step.floor))
     weight.copy_(functional.join(theta, sign))
+
+
+def chunks(steps: Sequence[Step]) -> Iterator[list[Step]]:
+    """Cut tensors up and group them, so that temporaries of a group are no larger than the largest tensor.
+
+    `multi_tensor_` holds three or four numbers per element, so a group has a quarter of the largest tensor's elements.
+    """
+    limit = max(SMALLEST_CHUNK, max(step.weight.numel() for step in steps) // TEMPORARIES)
+    group: list[Step] = []
+    filled = 0
+    for piece in (piece for step in steps for piece in _pieces(step, limit)):
+        size = piece.weight.numel()
+        if group and filled + size > limit:
+            yield group
+            group, filled = [], 0
+        group.append(piece)
+        filled += size
+    yield group
+
+
+def _pieces(step: Step, limit: int) -> list[Step]:
+    tensors = (step.weight, step.theta, step.sign)
+    alike = all(tensor.stride() == step.weight.stride() for tensor in tensors) and is_dense(step.weight)
+    if not alike or step.weight.numel() <= limit:
+        return [step]
+    cut = zip(*(flat(tensor).split(limit) for tensor in tensors), strict=True)
+    return [replace(step, weight=weight, theta=theta, sign=sign) for weight, theta, sign in cut]
 
 
 def multi_tensor_(steps: Sequence[Step]) -> None:

@@ -1,17 +1,26 @@
 """Which weights of a module are rewired, and why the others are not."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from lightning_neuro.common.selection import Selector, canonical_name, name_matches, named_parameters, select_parameters
+from lightning_neuro.common.selection import (
+    Entry,
+    Selector,
+    canonical_name,
+    name_matches,
+    named_parameters,
+    select_entries,
+)
 from lightning_neuro.spiking.discovery import LAYERS, synapse_table
 from lightning_neuro.spiking.neurons import NEURONS, named_modules
 
 NORMS = (
     nn.modules.batchnorm._BatchNorm,
+    nn.modules.instancenorm._InstanceNorm,
     nn.LayerNorm,
     nn.GroupNorm,
     nn.RMSNorm,
@@ -45,7 +54,7 @@ def find_managed(
     Args:
         caller: who asks; opens the error messages.
         module: spiking or not.
-        select: narrows the choice; as in `select_parameters`.
+        select: narrows the choice; as in `common.selection.select_parameters`.
         exclude: the same, taken away.
 
     Raises:
@@ -56,14 +65,20 @@ def find_managed(
     [('0.weight', ''), ('0.bias', 'bias'), ('1.weight', 'normalisation')]
     """
     inside = {id(synapse.tensor) for synapse in synapse_table(module) if synapse.how == "internal"}
-    chosen = {id(p) for p in select_parameters(caller, module, select, exclude).values()}
+    parameters, computed = list(named_parameters(module)), _computed_weights(module)
+    chosen = select_entries(caller, [*parameters, *computed], select, exclude)
     candidates = [
         Candidate(
             name, parameter, _reason(owner, name, parameter, inside) or ("" if id(parameter) in chosen else "excluded")
         )
-        for name, owner, parameter in named_parameters(module)
+        for name, owner, parameter in parameters
     ]
-    _check_parametrised(caller, module, exclude)
+    for name, _, weight in computed:
+        if id(weight) in chosen:
+            raise ValueError(
+                f"{caller}: {name!r} is computed from other parameters already (parametrize, prune or weight_norm), so "
+                f"it cannot be set after a step. Remove that first, or pass exclude={name!r}."
+            )
     managed = [candidate for candidate in candidates if not candidate.reason]
     if not managed:
         kinds = ", ".join(f"{c.name!r} ({c.reason})" for c in candidates[:6]) or "no parameters at all"
@@ -90,21 +105,15 @@ def _reason(owner: nn.Module, name: str, parameter: Tensor, inside: set[int]) ->
     return "" if parameter.requires_grad else "not trained"
 
 
-def _check_parametrised(caller: str, module: nn.Module, exclude: Selector | None) -> None:
-    patterns = [exclude] if isinstance(exclude, str) else [p for p in _iterate(exclude) if isinstance(p, str)]
-    for name, each in named_modules(module):
-        full = f"{name}.weight" if name else "weight"
-        parametrised = parametrize.is_parametrized(each, "weight") or any(hasattr(each, n) for n in REPARAMETRISED)
-        if isinstance(each, LAYERS) and parametrised and not any(name_matches(full, p) for p in patterns):
-            raise ValueError(
-                f"{caller}: {full!r} is computed from other parameters already (parametrize, prune or weight_norm), so "
-                f"it cannot be set after a step. Remove that first, or pass exclude={full!r}."
-            )
-
-
-def _iterate(selector: Selector | None) -> Iterator[object]:
-    if selector is not None and not isinstance(selector, str | type | Tensor) and not callable(selector):
-        yield from selector
+@torch.no_grad()
+def _computed_weights(module: nn.Module) -> list[Entry]:
+    """Return weights of layers that are no parameters but computed from some, under the names they had."""
+    return [
+        (canonical_name(f"{name}.weight" if name else "weight"), each, each.weight)
+        for name, each in named_modules(module)
+        if isinstance(each, LAYERS)
+        and (parametrize.is_parametrized(each, "weight") or any(hasattr(each, n) for n in REPARAMETRISED))
+    ]
 
 
 def _check_tied(caller: str, module: nn.Module, managed: list[Candidate]) -> None:

@@ -3,10 +3,10 @@
 import copy
 import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lightning_neuro.common import checks
 from lightning_neuro.gradient_rewiring import tables
 from lightning_neuro.gradient_rewiring.sparse_file import save_sparse
-from lightning_neuro.gradient_rewiring.sparse_layers import TYPES, SparseConv2d, SparseLinear
+from lightning_neuro.gradient_rewiring.sparse_layers import SparseConv2d, SparseLinear
 
 ROUNDS = 20
 M = TypeVar("M", bound=nn.Module)
@@ -48,16 +48,17 @@ def export_sparse(model: M, *, min_sparsity: float = 0.85, convolutions: bool = 
     least = checks.number("export_sparse", "min_sparsity", min_sparsity, at_least=0, at_most=1)
     exported = _copy(model)
     found = list(_convertible(exported, convolutions))
-    places = [(parent, name, layer) for parent, name, layer in found if _sparsity(layer) >= least]
-    if not places:
-        told = ", ".join(f"{type(layer).__name__} {100 * _sparsity(layer):.1f} %" for _, _, layer in found) or "none"
+    layers = [layer for layer in found if _sparsity(layer) >= least]
+    if not layers:
+        told = ", ".join(f"{type(layer).__name__} {100 * _sparsity(layer):.1f} %" for layer in found) or "none"
         raise ValueError(
             f"export_sparse: no layer has at least {100 * least:g} % zeros (found: {told}). Train with "
             "GradientRewiring to a higher sparsity, or lower min_sparsity."
         )
-    for parent, name, layer in places:
-        setattr(parent, name, SparseLinear(layer) if isinstance(layer, nn.Linear) else SparseConv2d(layer))
-    return exported.eval()
+    new: dict[nn.Module, nn.Module] = {
+        layer: SparseLinear(layer) if isinstance(layer, nn.Linear) else SparseConv2d(layer) for layer in layers
+    }
+    return _replaced(exported, new).eval()
 
 
 def densify(model: M) -> M:
@@ -68,11 +69,8 @@ def densify(model: M) -> M:
     True
     """
     dense = _copy(model)
-    for parent in list(dense.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, SparseLinear | SparseConv2d):
-                setattr(parent, name, child.to_dense())
-    return dense
+    sparse = [child for child in dense.modules() if isinstance(child, SparseLinear | SparseConv2d)]
+    return _replaced(dense, {child: child.to_dense() for child in sparse})
 
 
 @dataclass(frozen=True)
@@ -130,19 +128,38 @@ def measure_sparse(dense: nn.Module, sparse: nn.Module, *inputs: Any, rounds: in
     )
 
 
-def _convertible(model: nn.Module, convolutions: bool) -> Iterator[tuple[nn.Module, str, nn.Linear | nn.Conv2d]]:
-    for parent in model.modules():
-        for name, child in parent.named_children():
-            linear = type(child) is nn.Linear
-            convolution = convolutions and type(child) is nn.Conv2d and SparseConv2d.fits(child)
-            if isinstance(child, nn.Linear | nn.Conv2d) and (linear or convolution) and child.weight.dtype in TYPES:
-                yield parent, name, child
+def _convertible(model: nn.Module, convolutions: bool) -> Iterator[nn.Linear | nn.Conv2d]:
+    for child in model.modules():
+        if type(child) is nn.Linear or (type(child) is nn.Conv2d and convolutions and SparseConv2d.fits(child)):
+            yield child
+
+
+def _replaced(model: M, new: Mapping[nn.Module, nn.Module]) -> M:
+    """Put other layers in the places of some, in every place where a layer is used, the model itself included."""
+    for name, child in list(model.named_modules(remove_duplicate=False)):
+        if name and child in new:
+            parent, _, leaf = name.rpartition(".")
+            setattr(model.get_submodule(parent), leaf, new[child])
+    return cast(M, new.get(model, model))
 
 
 def _copy(model: M) -> M:
-    """Copy a net without the hidden state that a last batch has left, whose graph cannot be copied."""
+    """Copy a net without the graphs of hidden states and activations that a last batch has left, which cannot be."""
     left = [buffer for buffer in model.buffers() if buffer.grad_fn is not None]
-    return copy.deepcopy(model, {id(buffer): buffer.detach().clone() for buffer in left})
+    left += [value for each in model.modules() for value in vars(each).values() if _has_graph(value)]
+    try:
+        return copy.deepcopy(model, {id(tensor): tensor.detach().clone() for tensor in left})
+    except RuntimeError as error:
+        if "deepcopy" not in str(error):
+            raise
+        raise ValueError(
+            f"export_sparse: {type(model).__name__} keeps tensors of its last forward pass, with their graph, in a "
+            "list or another object, so it cannot be copied. Detach or delete them, and export again."
+        ) from error
+
+
+def _has_graph(value: object) -> bool:
+    return isinstance(value, Tensor) and value.grad_fn is not None
 
 
 def _sparsity(layer: nn.Linear | nn.Conv2d) -> float:

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
-TYPES = (torch.float32, torch.float64)
 FEW_COLUMNS = 16
 
 
@@ -35,13 +34,19 @@ class SparseWeight(nn.Module):
         In single precision on the CPU, each output is a weighted sum of rows of the columns, which torch does for
         embeddings in half the time of its sparse product, or less, unless the rows are very short.
         """
+        with torch.autocast(columns.device.type, enabled=False):  # sparse products know single and double precision
+            return self._product(columns).to(columns.dtype)
+
+    def _product(self, columns: Tensor) -> Tensor:
+        values = self.values.to(torch.promote_types(self.values.dtype, torch.float32))
+        columns = columns.to(values.dtype)
         if columns.device.type == "cpu" and columns.dtype == torch.float32 and columns.shape[1] >= FEW_COLUMNS:
             rows = columns.contiguous()
             return nn.functional.embedding_bag(
-                self.col, rows, self.crow, mode="sum", per_sample_weights=self.values, include_last_offset=True
+                self.col, rows, self.crow, mode="sum", per_sample_weights=values, include_last_offset=True
             )
         size = (self.shape[0], math.prod(self.shape[1:]))
-        return csr(self.crow, self.col, self.values, size) @ columns
+        return csr(self.crow, self.col, values, size) @ columns
 
     def to_dense(self) -> Tensor:
         """Return the dense weight."""
@@ -116,7 +121,10 @@ class SparseConv2d(nn.Module):
         return layer.groups == 1 and layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return `(B, out, H', W')` for images `(B, in, H, W)`."""
+        """Return `(B, out, H', W')` for images `(B, in, H, W)`, and without B for one image."""
+        if images.ndim == 3:
+            one: Tensor = self(images[None])
+            return one[0]
         patches = nn.functional.unfold(images, **self.settings)  # type: ignore[arg-type]
         batch, rows, places = patches.shape
         outputs = self.weight(patches.transpose(0, 1).reshape(rows, -1)).view(-1, batch, places).transpose(0, 1)

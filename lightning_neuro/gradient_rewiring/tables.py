@@ -31,7 +31,7 @@ def show(title: str, header: Row, rows: Sequence[Row]) -> None:
         return
     table = Table(title=title, title_justify="left")
     for name in header:
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*row)
     Console().print(table)

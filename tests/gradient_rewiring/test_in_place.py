@@ -43,6 +43,21 @@ def test_compiled_pieces_and_multi_tensor_equal_the_reference_to_the_last_bit(dt
     check(steps(dtype), rewire_)
 
 
+def test_chunks_of_a_device_hold_no_more_than_a_quarter_of_the_largest(monkeypatch):
+    monkeypatch.setattr(in_place, "SMALLEST_CHUNK", 64)
+    sizes = []
+
+    def in_chunks(made) -> None:
+        for chunk in in_place.chunks(made):
+            sizes.append(sum(each.weight.numel() for each in chunk))
+            in_place.multi_tensor_(chunk)
+
+    check(steps(shapes=((40, 30), (7,), (3, 4, 2, 2), (9, 9))), in_chunks)
+    assert sum(sizes) == 1200 + 7 + 48 + 81
+    assert max(sizes) <= 300
+    assert len(sizes) < 7
+
+
 @pytest.mark.parametrize("run", [rewire_, in_place.multi_tensor_])
 def test_half_precision_weights_with_theta_in_single(run):
     check(steps(torch.bfloat16, theta_type=torch.float32), run)

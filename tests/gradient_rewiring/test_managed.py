@@ -58,7 +58,17 @@ def test_computed_weights_are_refused_unless_excluded(how):
         nn.utils.parametrize.register_parametrization(layers[1], "weight", nn.Identity())
     with pytest.raises(ValueError, match=r"Example: '1\.weight' is computed from other parameters already"):
         managed(layers)
-    assert managed(layers, exclude="1") == ["3.weight", "4.weight"]
+    for exclude in ("1", "1.weight", lambda name, tensor: name.startswith("1.")):
+        assert "1.weight" not in managed(layers, exclude=exclude)
+    assert managed(layers, exclude="1.weight") == ["3.weight", "4.weight"]
+    assert managed(layers, exclude=nn.Linear) == ["4.weight"]
+    assert managed(layers, select="3") == ["3.weight"]
+    assert managed(layers, select=nn.ConvTranspose2d) == ["4.weight"]
+
+
+def test_instance_norms_are_norms():
+    layers = nn.Sequential(nn.Conv1d(2, 3, 1), nn.InstanceNorm1d(3, affine=True))
+    assert {c.name: c.reason for c in find_managed("Example", layers)}["1.weight"] == "normalisation"
 
 
 def test_targets_by_pattern_first_match_wins():

@@ -143,3 +143,63 @@ def test_nir_describes_the_sparse_net():
     graph = snntorch_nir.export_to_nir(densify(export_sparse(net)), torch.ones(10))
     [layer] = [node for node in graph.nodes.values() if isinstance(node, nir.Affine | nir.Linear)]
     assert torch.equal(torch.as_tensor(layer.weight), net[0].weight)
+
+
+def half_empty(layer):
+    with torch.no_grad():
+        layer.weight.mul_(torch.rand_like(layer.weight) < 0.1)
+    return layer
+
+
+@pytest.mark.parametrize("rows", [4, 40])
+def test_half_precision_by_autocast_and_throughout(rows):
+    dense = half_empty(nn.Linear(30, 20))
+    inputs = torch.rand(rows, 30)
+    expected = dense(inputs)
+    sparse = export_sparse(dense)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(sparse(inputs.bfloat16()).float(), expected, rtol=0.05, atol=0.05)
+        torch.testing.assert_close(sparse(inputs), expected)
+    for half in (sparse.bfloat16(), export_sparse(dense.bfloat16())):
+        torch.testing.assert_close(half(inputs.bfloat16()).float(), expected, rtol=0.05, atol=0.05)
+
+
+def test_one_image_without_batch():
+    dense = half_empty(nn.Conv2d(2, 3, 3))
+    image = torch.rand(2, 6, 6)
+    sparse = export_sparse(nn.Sequential(dense), convolutions=True, min_sparsity=0.5)
+    torch.testing.assert_close(sparse(image), dense(image))
+
+
+def test_a_shared_layer_is_replaced_everywhere_and_a_bare_one_itself():
+    layer = half_empty(nn.Linear(10, 10))
+    shared = nn.Sequential(layer, nn.ReLU(), layer, nn.Sequential(layer))
+    exported = export_sparse(shared, min_sparsity=0.5)
+    assert exported[0] is exported[2] is exported[3][0]
+    assert isinstance(exported[0], SparseLinear)
+    inputs = torch.rand(3, 10)
+    torch.testing.assert_close(exported(inputs), shared(inputs))
+    assert isinstance(densify(exported)[3][0], nn.Linear)
+    assert isinstance(export_sparse(layer, min_sparsity=0.5), SparseLinear)
+    assert isinstance(densify(export_sparse(layer, min_sparsity=0.5)), nn.Linear)
+
+
+class Keeping(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = half_empty(nn.Linear(10, 10))
+
+    def forward(self, inputs):
+        self.kept = self.layer(inputs)
+        return self.kept
+
+
+def test_a_kept_activation_is_copied_without_its_graph_or_named():
+    model = Keeping()
+    model(torch.rand(3, 10))
+    exported = export_sparse(model, min_sparsity=0.5)
+    assert exported.kept.grad_fn is None
+    model.others = [model.kept]
+    model.kept = None
+    with pytest.raises(ValueError, match="export_sparse: Keeping keeps tensors of its last forward pass"):
+        export_sparse(model, min_sparsity=0.5)
