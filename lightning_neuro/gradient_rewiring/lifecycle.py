@@ -22,7 +22,7 @@ from lightning_neuro.gradient_rewiring.admission import PerTensor
 from lightning_neuro.gradient_rewiring.managed import Candidate, by_pattern, find_managed
 from lightning_neuro.gradient_rewiring.projection import Projection
 from lightning_neuro.gradient_rewiring.statistics import Turnover, theta_histogram
-from lightning_neuro.gradient_rewiring.timing import ends_with_this_batch
+from lightning_neuro.gradient_rewiring.timing import average_is_in_place, ends_with_this_batch
 
 
 class RewiringLifecycle(Callback, ABC):
@@ -160,7 +160,7 @@ class RewiringLifecycle(Callback, ABC):
             return
         for projection in self.projections:
             differing = projection.differing()
-            if differing and _has_averaged(trainer):
+            if differing and average_is_in_place(trainer):
                 projection.project_()
             elif differing:
                 projection.resync(differing)
@@ -185,7 +185,8 @@ class RewiringLifecycle(Callback, ABC):
         if trainer.is_global_zero:
             thetas = {name: theta for p in self.projections for name, theta in p.theta.items()}
             records.show_histograms(trainer.loggers, self.prefix, thetas, trainer.global_step)
-        self._warn()
+        if not trainer.fast_dev_run:  # a step or two, after which a net says nothing
+            self._warn()
 
     def _look(self, epoch: int, step: int) -> dict[str, float]:
         """Count since the last look, and add an epoch to the history."""
@@ -295,9 +296,3 @@ def _together(callbacks: list[RewiringLifecycle]) -> dict[str, float]:
     for what in records.TURNOVER:
         totals[f"{what}/total"] = sum(each.history[-1][f"{what}/total"] for each in callbacks if each.history)
     return totals
-
-
-def _has_averaged(trainer: Trainer) -> bool:
-    """Tell whether weight averaging has put its average in place in this epoch, to count norms anew."""
-    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
-    return any(getattr(each, "swa_end", None) == trainer.current_epoch - 1 for each in callbacks)

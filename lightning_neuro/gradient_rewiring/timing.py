@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from functools import partial
 
-from lightning_neuro._lightning import Trainer
+from lightning_neuro._lightning import Callback, Trainer
 from lightning_neuro.common import checks
 
 UNKNOWN_LENGTH_RAMP = 1000
@@ -74,3 +74,9 @@ def ends_with_this_batch(trainer: Trainer) -> bool:
     epochs = trainer.max_epochs
     last = trainer.should_stop or (epochs is not None and 0 < epochs <= trainer.current_epoch + 1)
     return bool(last and trainer.is_last_batch)
+
+
+def average_is_in_place(trainer: Trainer) -> bool:
+    """Tell whether stochastic weight averaging has put its average into the module, for an epoch that counts norms."""
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    return any(getattr(each, "swa_end", None) == trainer.current_epoch - 1 for each in callbacks)
