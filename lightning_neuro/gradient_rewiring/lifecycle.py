@@ -185,7 +185,7 @@ class RewiringLifecycle(Callback, ABC):
         if trainer.is_global_zero:
             thetas = {name: theta for p in self.projections for name, theta in p.theta.items()}
             records.show_histograms(trainer.loggers, self.prefix, thetas, trainer.global_step)
-        if not trainer.fast_dev_run:  # a step or two, after which a net says nothing
+        if not getattr(trainer, "fast_dev_run", False):  # a step or two, after which a net says nothing
             self._warn()
 
     def _look(self, epoch: int, step: int) -> dict[str, float]:
