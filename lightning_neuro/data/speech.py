@@ -18,6 +18,7 @@ from lightning_neuro.spiking.encoding import SpeechEncoder
 
 SAMPLE_RATE = 12500
 GROUP = 32  # clips encoded at once
+ENCODING = 1  # to be raised when the same sound becomes other spikes, so that files kept before are made anew
 
 
 class SpeechDataModule(LabelledDataModule):
@@ -107,7 +108,7 @@ class SpeechDataModule(LabelledDataModule):
 
     def _cache_file(self, train: bool) -> Path:
         encoder = self.encoder
-        options = [encoder.num_steps, encoder.hold, encoder.gain, self.sound_options()]
+        options = [ENCODING, encoder.num_steps, encoder.hold, encoder.gain, self.sound_options()]
         digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:12]
         part = "train" if train else "test"
         folder = self.cache_folder or Path()

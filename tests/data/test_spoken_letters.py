@@ -81,6 +81,14 @@ def test_the_cache_serves_where_the_program_is_missing(tmp_path, said, monkeypat
         make(tmp_path).prepare_data()  # the training part has not been made
 
 
+def test_other_voices_are_kept_in_another_file(tmp_path, said, monkeypatch):
+    make(tmp_path).setup("test")
+    monkeypatch.setattr(spoken_letters, "VOICES", VOICES[::-1])
+    make(tmp_path).setup("test")
+    assert len(said) == 320
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
 def test_default_place_of_the_cache(monkeypatch):
     monkeypatch.setenv("LIGHTNING_NEURO_DATA", "elsewhere")
     assert SpokenLettersData().cache_folder.parts == ("elsewhere", "spoken_letters")

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -124,6 +126,16 @@ def test_cache_is_made_once_and_anew_when_files_or_options_change(root, tmp_path
     make(root, cache_dir=cache, gain=1000).setup("test")
     assert calls == [12, 12]
     assert len(list(cache.iterdir())) == 3
+
+
+def test_a_recording_of_the_same_time_and_another_size_is_noticed(root):
+    file, data = root / "ti_alpha" / "train" / "f1" / "0af1set0.wav", make(root)
+    os.utime(file, (0, 0))
+    before = data.fingerprint(train=True)
+    assert data.fingerprint(train=True) == before
+    file.write_bytes(file.read_bytes() + b"0")
+    os.utime(file, (0, 0))
+    assert data.fingerprint(train=True) != before
 
 
 class Counts(LightningModule):
