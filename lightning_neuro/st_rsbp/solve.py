@@ -1,9 +1,14 @@
 """Linear systems of recurrent layers, one for each sample."""
 
+import math
+
 import torch
 from torch import Tensor
 
 SINGULAR_FROM = 1e3
+# A round reads the matrices once; a factorisation costs about as much as 30 rounds, measured for N = 100 and N = 400.
+MOST_ROUNDS = 16
+TRIAL_ROUNDS = 3
 
 
 def solve_adjoint(
@@ -11,8 +16,9 @@ def solve_adjoint(
 ) -> tuple[Tensor, Tensor]:
     """Solve `(diag(D) - Theta)^T y = r` for every sample.
 
-    A sample is given up where its y is longer than `r / D`, the answer without recurrence, by more than a factor, or
-    not finite, as with a singular system; it gets the answer without recurrence.
+    By iteration where that converges fast, as with weak recurrence, else by factorisation. A sample is given up where
+    its y is longer than `r / D`, the answer without recurrence, by more than a factor, or not finite, as with a
+    singular system; it gets the answer without recurrence.
 
     Args:
         coupling: Theta `(B, N, N)`; overwritten.
@@ -28,9 +34,46 @@ def solve_adjoint(
     >>> y.tolist(), given_up.tolist()
     ([[1.0, 1.5], [1.0, 1.0]], [False, True])
     """
-    matrix = coupling.neg_()
-    matrix.diagonal(dim1=1, dim2=2).add_(diagonal)
-    solution = torch.linalg.solve_ex(matrix, right[:, None], left=False)[0][:, 0]
+    solution = iterated(coupling, diagonal, right)
+    if solution is None:
+        solution = factorised_(coupling, diagonal, right)
     alone = right / diagonal
     given_up = ~(solution.norm(dim=1) <= (limit or SINGULAR_FROM) * alone.norm(dim=1))
     return torch.where(given_up[:, None], alone, solution), given_up
+
+
+def iterated(coupling: Tensor, diagonal: Tensor, right: Tensor) -> Tensor | None:
+    """Return y by `y <- (r + Theta^T y) / D`, or None once it is clear that this would take more than 16 rounds.
+
+    The change in a round is the residual of the y before, and ends the iteration when it is as small as rounding.
+    Arguments as in `solve_adjoint`.
+
+    >>> iterated(torch.full((1, 1, 1), 0.01), torch.ones(1, 1), torch.ones(1, 1))
+    tensor([[1.0101]])
+    >>> iterated(torch.full((1, 1, 1), 0.9), torch.ones(1, 1), torch.ones(1, 1)) is None
+    True
+    """
+    enough = 100 * torch.finfo(right.dtype).eps
+    tiny = torch.finfo(right.dtype).tiny
+    y, before = right / diagonal, math.inf
+    for done in range(1, MOST_ROUNDS + 1):
+        last, y = y, (right + torch.bmm(y[:, None], coupling)[:, 0]) / diagonal
+        change = ((y - last).norm(dim=1) / y.norm(dim=1).clamp_min(tiny)).max().item()
+        if change <= enough:
+            return y
+        if done >= TRIAL_ROUNDS and not _rounds_left(change, change / before, enough) <= MOST_ROUNDS - done:
+            return None
+        before = change
+    return None
+
+
+def factorised_(coupling: Tensor, diagonal: Tensor, right: Tensor) -> Tensor:
+    """Return y by LU factorisation, not finite where a system is singular; overwrites `coupling`."""
+    matrix = coupling.neg_()
+    matrix.diagonal(dim1=1, dim2=2).add_(diagonal)
+    return torch.linalg.solve_ex(matrix, right[:, None], left=False)[0][:, 0]
+
+
+def _rounds_left(change: float, factor: float, enough: float) -> float:
+    """Return how many more rounds a change that shrinks by a factor each round needs."""
+    return math.log(enough / change) / math.log(factor) if 0 < factor < 1 else math.inf
