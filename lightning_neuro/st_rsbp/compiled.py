@@ -21,7 +21,7 @@ from lightning_neuro.st_rsbp.simulate import Neuron
 # Where matrix products overtake the loops, measured on one and two threads of an AVX-512 processor.
 DENSE_INPUT_RATE = 0.5
 DENSE_GRADIENT_RATE = 0.2
-WORTH_SHARING = 1 << 17
+WORTH_SHARING = 1 << 19
 
 
 @cache

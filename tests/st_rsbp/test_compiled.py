@@ -138,10 +138,10 @@ def test_as_many_threads_as_torch_has_and_no_more_than_samples(threads, monkeypa
     started = []
     pool = compiled.ThreadPoolExecutor
     monkeypatch.setattr(compiled, "ThreadPoolExecutor", lambda count: started.append(count) or pool(count))
-    spikes, *_ = layer(5, 0.1, steps=100, batch=3, inputs=600)
+    spikes, *_ = layer(5, 0.1, steps=200, batch=3, inputs=900)
     for count in (1, 2, 8):
         threads(count)
-        compiled.pairwise(spikes, torch.zeros(100, 3, 2), Neuron(), None)
+        compiled.pairwise(spikes, torch.zeros(200, 3, 2), Neuron(), None)
     assert started == [2, 3]
 
 

@@ -110,6 +110,13 @@ def test_i04_recurrence_is_delayed_by_one_step_and_runs_from_column_to_row():
     assert fired[:, 0].tolist() == [[False, False], [True, False], [False, True], [False, False]]
 
 
+@pytest.mark.parametrize(("tolerance", "fires"), [(1e-6, True), (0.0, False)])
+def test_a_membrane_that_meets_the_threshold_fires_if_there_is_a_tolerance(tolerance, fires):
+    neuron = Neuron(threshold=3.0, tau_s=1.0, tolerance=tolerance)
+    fired = forward(torch.tensor([1, 0]).bool().reshape(2, 1, 1), torch.full((1, 1), 3.0), neuron)
+    assert fired.any() == fires
+
+
 def test_i04_zero_weights_are_silent():
     spikes, weight, recurrent = random_layer(1)
     assert not forward(spikes, 0 * weight, Neuron(), 0 * recurrent).any()
