@@ -40,6 +40,7 @@ def test_factor_scales_the_own_gradient_alone():
     ]
     net, x, targets = SpikingNetwork(*layers).double(), trains(60, 1, 9), torch.tensor([0])
     with torch.no_grad():
+        layers[0].weight.abs_()
         layers[1].weight.abs_()
     answers = {}
     for lateral in ("ignore", "factor"):
