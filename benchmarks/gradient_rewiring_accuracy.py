@@ -160,10 +160,10 @@ def connectivity(net: StaticSpikingNet) -> dict[str, float]:
     return by_name | {"total": round(sum(counts.values()) / sum(sizes.values()), 6)}
 
 
-def tune(arm: str, plan: Plan, runs: RecordedRuns) -> float:
+def tune(arm: str, plan: Plan, runs: RecordedRuns, target: float = TUNING_TARGET) -> float:
     """Return the learning rate with the best accuracy on validation images."""
     accuracy: dict[int, float] = {}
-    target = 1.0 if arm == DENSE else TUNING_TARGET
+    target = 1.0 if arm == DENSE else target
     ask = list(FIRST_RATES)
     while ask:
         for index in ask:
@@ -266,14 +266,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--seeds", type=int, nargs="+", default=[0, 1, 2], help="one run per arm, connectivity and seed"
     )
+    parser.add_argument("--tune-at", type=float, help="only tune, at another connectivity than the comparison")
     parser.add_argument("--summarise", action="store_true", help="train nothing; print what --out and its like hold")
     parser.add_argument("--picture", type=Path, default=PICTURE, help="where --summarise draws")
     for name, default in asdict(Plan()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     options = vars(parser.parse_args(arguments))
-    out, arms, seeds, summarise, drawing = (options.pop(n) for n in ("out", "arms", "seeds", "summarise", "picture"))
+    names = ("out", "arms", "seeds", "summarise", "picture", "tune_at")
+    out, arms, seeds, summarise, drawing, tune_at = (options.pop(name) for name in names)
+    plan = Plan(**options)
+    if tune_at is not None:
+        for arm in arms:
+            print(f"{arm} at {tune_at:g}: {tune(arm, plan, RecordedRuns(out, asdict(plan)), tune_at):g} is best")
+        return
     if not summarise:
-        plan = Plan(**options)
         compare(arms, seeds, plan, RecordedRuns(out, asdict(plan)))
     runs = merged(sorted(out.parent.glob(f"{out.stem}*.json")) if summarise else [out])
     print(table(runs))

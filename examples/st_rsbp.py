@@ -6,10 +6,10 @@ Run it with `python examples/st_rsbp.py`; it takes seconds and needs no files.
 
 from pytorch_lightning import Trainer, seed_everything
 
+from lightning_neuro import STRSBP
 from lightning_neuro.data import DigitsData
 from lightning_neuro.spiking.encoding import PoissonEncoder
 from lightning_neuro.st_rsbp import RecurrentSpikingLayer, SpikingLayer, SpikingNetwork
-from lightning_neuro.st_rsbp.module import STRSBP
 
 
 def main() -> None:

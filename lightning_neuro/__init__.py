@@ -3,10 +3,12 @@
 from lightning_neuro.gradient_activation import GradientActivation, GradientActivationOptimizer
 from lightning_neuro.gradient_rewiring import DeepRewiring, GradientRewiring
 from lightning_neuro.spiking import SpikingStateReset
+from lightning_neuro.st_rsbp import STRSBP
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "STRSBP",
     "DeepRewiring",
     "GradientActivation",
     "GradientActivationOptimizer",

@@ -27,6 +27,8 @@ LIGHTNING_COMMANDS = {
 _SHORT_NAMES = (
     "lightning_neuro.gradient_activation",
     "lightning_neuro.gradient_rewiring",
+    "lightning_neuro.st_rsbp",
+    "lightning_neuro.spiking.encoding",
     "lightning_neuro.spiking",
     "lightning_neuro.data",
     "lightning_neuro.demo.spiking_classifier",

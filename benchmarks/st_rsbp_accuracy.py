@@ -1,0 +1,192 @@
+"""What does a recurrent spiking net reach on Fashion-MNIST in so many minutes on one core, by ST-RSBP and by BPTT?
+
+The net is 784-400-R400-10. Both arms start from the same weights, see the same images as Poisson spikes in the same
+order, and lower the learning rate along a cosine to 0 over as many steps as fit into `--minutes`, which are timed
+first. Validation is 10,000 of the training images, after every epoch and at the end; the weights with the best
+validation accuracy are kept. The test images are used twice, after the last step: by the last weights, and by the best.
+
+Results are written to `--out` after each arm, and arms found there are not repeated. From the top of the checkout:
+
+    OMP_NUM_THREADS=1 python benchmarks/st_rsbp_accuracy.py --arm ST-RSBP
+    OMP_NUM_THREADS=1 python benchmarks/st_rsbp_accuracy.py --arm BPTT
+"""
+
+import argparse
+import copy
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from recorded_runs import Record, RecordedRuns
+from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR
+
+from lightning_neuro._lightning import Callback, LightningModule, Trainer
+from lightning_neuro.data import ImageDataModule, image_data
+from lightning_neuro.demo.through_time import ThroughTime
+from lightning_neuro.demo.training import quiet_lightning
+from lightning_neuro.spiking.encoding import PoissonEncoder
+from lightning_neuro.st_rsbp import RecurrentSpikingLayer, SpikingLayer, SpikingNetwork
+from lightning_neuro.st_rsbp.module import STRSBP
+
+RESULTS = Path(__file__).parent / "results"
+ST_RSBP, BPTT = "ST-RSBP", "BPTT"
+TIMED_STEPS = 20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What both arms share; results of different plans do not mix."""
+
+    minutes: float = 26.0
+    steps: int = 100
+    max_rate: float = 0.5
+    hidden: int = 400
+    thresholds: tuple[float, ...] = (40.0, 20.0, 15.0)
+    tau_m: float = 64.0
+    desired_count: float = 20.0
+    undesired_count: float = 2.0
+    margin: float = 2.0
+    batch_size: int = 50
+    val_images: int = 10_000
+    seed: int = 0
+
+
+class Cosine(LightningModule):
+    """Adam with a cosine over all steps, whatever the arm."""
+
+    learning_rate: float
+    total_steps = 1
+
+    def configure_optimizers(self) -> Any:
+        """Return Adam, and the schedule stepped after every batch."""
+        optimizer = torch.optim.Adam(self.parameters(), lr=self.learning_rate)
+        schedule = CosineAnnealingLR(optimizer, self.total_steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class SpikeTrainLevel(Cosine, STRSBP):
+    """The arm of this package."""
+
+
+class BackThroughTime(Cosine, ThroughTime):
+    """The same network in snnTorch."""
+
+
+class Best(Callback):
+    """Keeps the weights with the best validation accuracy, and the time that training batches took."""
+
+    def __init__(self) -> None:
+        self.accuracy: list[float] = []
+        self.weights: dict[str, Any] = {}
+        self.seconds, self._started = 0.0, 0.0
+
+    def on_train_batch_start(self, *arguments: Any) -> None:
+        """Start the clock."""
+        self._started = time.perf_counter()
+
+    def on_train_batch_end(self, *arguments: Any) -> None:
+        """Stop it."""
+        self.seconds += time.perf_counter() - self._started
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look whether this is the best so far."""
+        accuracy = round(float(trainer.callback_metrics["val_accuracy"]), 6)
+        if not self.accuracy or accuracy > max(self.accuracy):
+            self.weights = copy.deepcopy(pl_module.state_dict())
+        self.accuracy.append(accuracy)
+        print(f"step {trainer.global_step}: validation {accuracy:.4f}, {self.seconds / 60:.1f} minutes", flush=True)
+
+
+def build(arm: str, data: ImageDataModule, rate: float, plan: Plan) -> Cosine:
+    """Return the model of an arm. Refractory times are one step, so that snnTorch has the same neurons."""
+    first, second, last = plan.thresholds
+    common: dict[str, Any] = {"tau_m": plan.tau_m, "refractory": 1}
+    network = SpikingNetwork(
+        SpikingLayer(data.num_features, plan.hidden, threshold=first, **common),
+        RecurrentSpikingLayer(plan.hidden, plan.hidden, threshold=second, **common),
+        SpikingLayer(plan.hidden, data.num_classes, threshold=last, **common),
+        seed=plan.seed,
+    )
+    encoder: nn.Module = PoissonEncoder(plan.steps, max_rate=plan.max_rate, seed=plan.seed)
+    counts = {name: getattr(plan, name) for name in ("desired_count", "undesired_count", "margin")}
+    kind = SpikeTrainLevel if arm == ST_RSBP else BackThroughTime
+    return kind(network, encoder=encoder, learning_rate=rate, **counts)
+
+
+def images(plan: Plan) -> ImageDataModule:
+    return image_data(
+        "fashion_mnist",
+        seed=plan.seed,
+        batch_size=plan.batch_size,
+        val_size=plan.val_images,
+        normalize=False,
+        flatten=True,
+    )
+
+
+def trainer(callbacks: Sequence[Callback] = (), **options: Any) -> Trainer:
+    return Trainer(
+        accelerator="cpu",
+        devices=1,
+        logger=False,
+        callbacks=list(callbacks),
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        **options,
+    )
+
+
+def train(arm: str, rate: float, plan: Plan, limit: int | None = None) -> Record:
+    """Train one arm for the time of the plan, or for a limited number of steps, and test it."""
+    with torch.random.fork_rng(devices=[]), quiet_lightning():
+        timed = Best()
+        trainer([timed], max_steps=2 * TIMED_STEPS, limit_val_batches=0).fit(
+            build(arm, images(plan), rate, plan), images(plan)
+        )
+        step = timed.seconds / (2 * TIMED_STEPS)
+        steps = limit or round(60 * plan.minutes / step)
+        print(f"{arm}: {1e3 * step:.0f} ms a step, {steps} steps", flush=True)
+        data, best = images(plan), Best()
+        model = build(arm, data, rate, plan)
+        model.total_steps = steps
+        wall = time.perf_counter()
+        fitting = trainer([best], max_steps=steps)
+        fitting.fit(model, data)
+        (val,) = trainer().validate(model, data, verbose=False)
+        best.accuracy.append(round(val["val_accuracy"], 6))
+        (last,) = trainer().test(model, data, verbose=False)
+        if max(best.accuracy) > best.accuracy[-1]:
+            model.load_state_dict(best.weights)
+        (chosen,) = trainer().test(model, data, verbose=False)
+    return {
+        "val_accuracy": best.accuracy,
+        "test_accuracy_last": round(last["test_accuracy"], 6),
+        "test_accuracy_best_val": round(chosen["test_accuracy"], 6),
+        "optimizer_steps": steps,
+        "training_minutes": round(best.seconds / 60, 2),
+        "wall_minutes": round((time.perf_counter() - wall) / 60, 2),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="Fashion-MNIST with a recurrent spiking net, ST-RSBP beside BPTT.")
+    parser.add_argument("--arm", choices=(ST_RSBP, BPTT), required=True)
+    parser.add_argument("--rate", type=float, default=3e-3, help="first learning rate")
+    parser.add_argument("--minutes", type=float, default=Plan.minutes, help="of training steps")
+    parser.add_argument("--limit", type=int, help="steps, instead of minutes")
+    parser.add_argument("--out", type=Path, default=RESULTS / "st_rsbp_accuracy.json")
+    options = parser.parse_args(arguments)
+    plan = Plan(minutes=options.minutes)
+    key = {"arm": options.arm, "learning_rate": options.rate, "limit": options.limit}
+    runs = RecordedRuns(options.out, asdict(plan) | {"thresholds": list(plan.thresholds)})
+    print(runs.get(key, lambda: train(options.arm, options.rate, plan, options.limit)))
+
+
+if __name__ == "__main__":
+    main()
