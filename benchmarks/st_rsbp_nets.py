@@ -98,7 +98,8 @@ class SpikeTrainLevel(Contender):
         net.add_module("readout", SpikingLayer(size.neurons, size.classes, threshold=8.0, tau_m=TAU_M, tau_s=TAU_S))
         self.spiking = SpikingNetwork(*net)
         # No margin: every output neuron is off its count, so that no work is saved by an error of zero.
-        self.loss, self.rule = CountLoss(desired_count=15, undesired_count=2, margin=0), GradientRule(kind=kind)
+        self.loss = CountLoss(desired_count=0.15 * size.steps, undesired_count=0.02 * size.steps, margin=0)
+        self.rule = GradientRule(kind=kind)
         super().__init__(net, size, device)
 
     def gradients(self) -> None:

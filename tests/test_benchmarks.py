@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import subprocess
 from pathlib import Path
 from types import ModuleType
 
@@ -205,3 +206,151 @@ def test_difference_has_the_interval_of_students_t(load):
         pytest.approx(low, abs=1e-3),
         pytest.approx(high, abs=1e-3),
     ]
+
+
+TINY_STEP = ["--rounds", "1", "--threads", "1"]
+
+
+@pytest.fixture
+def small_steps(load, monkeypatch):
+    """The benchmark of ST-RSBP at one small size, memory apart."""
+    script = load("st_rsbp")
+    monkeypatch.setattr(script, "SIZES", (script.Size(3, 30, 5, 8, 2),))
+    monkeypatch.setattr(script, "missing", lambda: {name: "not asked" for name in script.CONTENDERS if "T" not in name})
+    return script
+
+
+def test_every_net_is_timed_at_the_rate_of_the_others(small_steps, monkeypatch, tmp_path, capsys):
+    sizes = []
+    monkeypatch.setattr(small_steps, "peak", lambda name, size, threads: sizes.append(size) or 1000 * size.steps)
+    small_steps.main([*TINY_STEP, "--out", str(tmp_path / "out.json")])
+    written, printed = json.loads((tmp_path / "out.json").read_text()), capsys.readouterr().out
+    steps, floors, memory = written["sections"].values()
+    names = ["snnTorch RSynaptic", "ST-RSBP adjoint", "ST-RSBP published", "snnTorch RLeaky"]
+    assert [row["name"] for row in steps] == [row["name"] for row in floors] == names
+    assert all(row["min_ms"] > 0 for row in steps)
+    assert [row["additions_ms"] is None for row in floors] == [True, False, False, True]
+    assert {size.steps for size in sizes} == {300, 600}
+    assert {row["growth"] for row in memory} == {None, 1.0}
+    assert "Left out: spikingjelly" in printed
+    assert "| ST-RSBP adjoint | 600 | 0.6 | 1 | 1 | 0.5: missed |" in printed
+
+
+@pytest.mark.parametrize("name", ["snnTorch RSynaptic", "snnTorch RLeaky", "ST-RSBP adjoint", "ST-RSBP published"])
+def test_nets_start_at_the_wanted_rates_and_learn(load, name):
+    nets = load("st_rsbp_nets")
+    one = nets.contender(name, nets.Size(4, 60, 40, 40, 5))
+    assert one.rates(one.inputs) == pytest.approx((nets.HIDDEN_RATE, nets.HIDDEN_RATE), abs=0.015)
+    before = [weight.detach().clone() for weight in one.net.parameters()]
+    one.step()
+    assert all(not torch.equal(weight, old) for weight, old in zip(one.net.parameters(), before, strict=True))
+
+
+def test_additions_of_spikes_are_counted(load):
+    floors = load("st_rsbp_floors")
+    # 1000 steps of samples: 100 input, 400 hidden, 100 output spikes, each adding what its row holds.
+    size = floors.Size(10, 100, 2, 4, 1)
+    forward = 100 * 4 + 400 * (4 + 1)
+    backward = 2 * 400 * 2 + 2 * 400 * 4 + 6 * 100 * 4
+    assert floors.additions(size, 0.1, 0.1, adjoint=False) == pytest.approx((forward + backward) / 1e6)
+    assert floors.additions(size, 0.1, 0.1, adjoint=True) == pytest.approx((forward + backward + 3200) / 1e6)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peak memory is known on Linux only")
+def test_memory_of_a_longer_batch_is_larger(load):
+    memory = load("st_rsbp_memory")
+    short, long = (memory.measured("snnTorch RLeaky", memory.Size(8, steps, 20, 200, 5)) for steps in (10, 110))
+    # Four tensors (T, B, N) in single precision are the least that autograd keeps.
+    assert long - short > 4 * 100 * 8 * 200 * 4
+
+
+def test_memory_is_measured_in_a_process_of_its_own(load, monkeypatch, capsys):
+    memory, size = load("st_rsbp_memory"), load("st_rsbp_memory").Size(1, 2, 3, 4, 5)
+    monkeypatch.setattr(
+        memory, "measured", lambda name, size: 7 if name == "snnTorch RLeaky" and size.steps == 2 else 0
+    )
+
+    def run(command, **_):
+        memory.main(command[command.index(memory.__file__) + 1 :])
+        return subprocess.CompletedProcess(command, 0, stdout=capsys.readouterr().out)
+
+    monkeypatch.setattr(memory.subprocess, "run", run)
+    assert memory.peak("snnTorch RLeaky", size, 1) == 7
+
+
+def test_reversed_patterns_have_equal_counts(load):
+    script = load("temporal_order")
+    plan = script.Plan(dropped=0.0, noise=0.0, jitter=0)
+    of = script.patterns(plan, torch.Generator().manual_seed(0))
+    assert torch.equal(of[0::2].flip(1), of[1::2])
+    assert of.double().mean() == pytest.approx(plan.rate, rel=0.1)
+    clean = script.samples(20, plan, of, torch.Generator().manual_seed(0))
+    assert torch.equal(clean.spikes.transpose(0, 1), of[clean.labels])
+    noisy = script.samples(20, script.Plan(dropped=1.0, noise=0.02), of, torch.Generator().manual_seed(0))
+    assert noisy.spikes.double().mean() == pytest.approx(0.02, rel=0.1)
+
+
+def test_scores_tell_pairs_from_order(load):
+    found = load("temporal_order").scores(torch.tensor([0, 1, 2, 9]), torch.tensor([0, 0, 3, 4]))
+    assert found == {"accuracy": 0.25, "pairs": 0.75, "within_pairs": pytest.approx(1 / 3)}
+
+
+def test_temporal_order_is_tuned_tested_and_resumable(load, tmp_path, monkeypatch, capsys):
+    script, out = load("temporal_order"), tmp_path / "out.json"
+    monkeypatch.setattr(script, "ARMS", script.ARMS[::2])
+    monkeypatch.setattr(script, "RATES", (1e-2, 3e-2))
+    small = {"train": 100, "val": 20, "test": 100, "epochs": 2}
+    options = [word for name, value in small.items() for word in (f"--{name}", str(value))]
+    script.main([*options, "--seeds", "0", "--out", str(out)])
+    runs, printed = json.loads(out.read_text())["runs"], capsys.readouterr().out
+    finals = {(run["arm"], *run["memory"]): run for run in runs if run["stage"] == "final"}
+    assert len(finals) == 5
+    assert finals["recurrent, 100 neurons", 64.0, 8.0]["accuracy"] > 0.2
+    control = finals[("linear classifier of counts",)]
+    assert control["within_pairs"] == pytest.approx(0.5, abs=4 * (0.25 / 100) ** 0.5)
+    assert all("accuracy" not in run for run in runs if run["stage"] == "tuning")
+    assert printed.count(" | 1 |") == 5
+    monkeypatch.setattr(script, "trained", lambda *_, **__: pytest.fail("trained again"))
+    script.main([*options, "--seeds", "0", "--out", str(out)])
+
+
+@pytest.fixture
+def vowels(load, tmp_path, monkeypatch):
+    """The comparison on made-up series, whose class is their level."""
+    header = "@dimensions 12\n@classLabel true 1 2 3 4 5 6 7 8 9\n@data\n"
+    generator = torch.Generator().manual_seed(0)
+    for part in ("TRAIN", "TEST"):
+        lines = []
+        for sample in range(54):
+            label = sample % 9
+            series = label / 2 + 0.1 * torch.randn(12, 6, generator=generator)
+            channels = (",".join(f"{value:.4f}" for value in channel) for channel in series.tolist())
+            lines.append(":".join([*channels, str(label + 1)]))
+        (tmp_path / f"JapaneseVowels_{part}.ts").write_text(header + "\n".join(lines) + "\n")
+    monkeypatch.setenv("LIGHTNING_NEURO_DATA", str(tmp_path))
+    script = load("japanese_vowels")
+    monkeypatch.setattr(script, "THRESHOLDS", (5.0,))
+    monkeypatch.setattr(script, "FOLDS", 1)
+    return script
+
+
+def test_vowels_are_tuned_without_the_test_series(vowels, tmp_path, monkeypatch, capsys):
+    out, seen = tmp_path / "out.json", []
+    load_part = vowels.loaded
+    monkeypatch.setattr(vowels, "loaded", lambda part, *a, **k: seen.append(part) or load_part(part, *a, **k))
+    vowels.main(["--epochs", "4", "--values", "8", "--hold", "5", "--seeds", "0", "--out", str(out)])
+    runs = json.loads(out.read_text())["runs"]
+    assert [run["stage"] for run in runs] == ["tuning", "tuning", "final"] * 2 + ["final"] * 2
+    assert seen == ["train", "val", "train", "val", "train", "test"] * 2 + ["train", "test"] * 2
+    best = max(runs[:2], key=lambda run: run["accuracy"])
+    assert (runs[2]["threshold"], runs[2]["shift"]) == (best["threshold"], best["shift"])
+    assert runs[2]["accuracy"] > 0.3
+    assert runs[-2]["accuracy"] > 0.9
+    assert "| recurrent, 100 neurons | 5.0 |" in capsys.readouterr().out
+
+
+def test_shift_moves_whole_channels(load):
+    shifted = load("japanese_vowels").shifted
+    moved = shifted(torch.zeros(4, 2000, 3), 0.2, torch.Generator().manual_seed(0))
+    assert torch.equal(moved, moved[:1].expand_as(moved))
+    assert moved[0].std().item() == pytest.approx(0.2, rel=0.05)
