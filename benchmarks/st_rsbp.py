@@ -85,16 +85,15 @@ def nothing() -> None:
     """Bring nothing back between rounds: weights hardly move at the learning rate of the nets."""
 
 
-def timed(size: Size, names: Sequence[str], rounds: int, threads: int) -> tuple[list[Row], list[Floor]]:
+def timed(made: dict[str, Contender], size: Size, rounds: int, threads: int) -> tuple[list[Row], list[Floor]]:
     """Time steps on the CPU, with products of the same sizes in the same turns."""
     torch.set_num_threads(threads)
-    made = {name: contender(name, size) for name in names}
     floors = products(size)
     work: dict[str, Callable[[], object]] = {name: one.step for name, one in made.items()}
     times = in_turns(work | floors | {"rows": rows_added(size)}, rounds, nothing)
-    lines = rows({name: times[name] for name in names}, threads, TARGETS)
+    lines = rows({name: times[name] for name in made}, threads, TARGETS)
     medians = {name: median(of) for name, of in times.items()}
-    return lines, [floor(made[name], name, size, threads, medians) for name in names]
+    return lines, [floor(one, name, size, threads, medians) for name, one in made.items()]
 
 
 def floor(one: Contender, name: str, size: Size, threads: int, medians: dict[str, float]) -> Floor:
@@ -174,9 +173,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     names = [name for name in CONTENDERS if name not in reasons]
     sections: dict[str, list[Row] | list[Floor] | list[Memory]] = {}
     for size in SIZES:
+        made = {name: contender(name, size) for name in names}
         for threads in options.threads:
             title = f"Step at B, T, M, N, K = {size}, threads: {threads}"
-            sections[title], sections[f"{title}: floors"] = lines, floors = timed(size, names, options.rounds, threads)
+            sections[title], sections[f"{title}: floors"] = lines, floors = timed(made, size, options.rounds, threads)
             print(table(title, lines), floor_table(title, floors), sep="\n", flush=True)
     if sys.platform == "linux":
         title = "Peak memory of two steps above the libraries'"

@@ -35,7 +35,7 @@ from lightning_neuro.st_rsbp.rule import Kind
 RESULTS = Path(__file__).parent / "results" / "temporal_order.json"
 CHANNELS, STEPS, CLASSES = 40, 100, 10
 MEMORIES = ((64.0, 8.0), (8.0, 2.0))
-RATES = (1e-2, 3e-2, 1e-1)
+RATES = (1e-2, 3e-2, 1e-1, 3e-1)
 TUNING_SEED = 100
 
 
