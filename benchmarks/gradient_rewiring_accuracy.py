@@ -186,6 +186,16 @@ def compare(arms: Sequence[str], seeds: Sequence[int], plan: Plan, runs: Recorde
                     runs.get(key, lambda k=key: train(*(k[n] for n in _GIVEN), plan, final=True))
 
 
+def at_own_rate(arm: str, target: float, seeds: Sequence[int], plan: Plan, runs: RecordedRuns) -> None:
+    """Run one arm at one connectivity with the learning rate that is best there, and print what came of it."""
+    rate = tune(arm, plan, runs, target)
+    found = []
+    for seed in seeds:
+        key = {"stage": "own rate", "arm": arm, "target": target, "learning_rate": rate, "seed": seed}
+        found.append(runs.get(key, lambda k=key: train(*(k[n] for n in _GIVEN), plan, final=True))["accuracy"])
+    print(f"{arm} at {target:g}, learning rate {rate:g}: {spread([100 * accuracy for accuracy in found])} %")
+
+
 _GIVEN = ("arm", "target", "learning_rate", "seed")
 
 
@@ -266,7 +276,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--seeds", type=int, nargs="+", default=[0, 1, 2], help="one run per arm, connectivity and seed"
     )
-    parser.add_argument("--tune-at", type=float, help="only tune, at another connectivity than the comparison")
+    parser.add_argument("--tune-at", type=float, help="tune at this connectivity instead, and compare at it alone")
     parser.add_argument("--summarise", action="store_true", help="train nothing; print what --out and its like hold")
     parser.add_argument("--picture", type=Path, default=PICTURE, help="where --summarise draws")
     for name, default in asdict(Plan()).items():
@@ -277,7 +287,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     plan = Plan(**options)
     if tune_at is not None:
         for arm in arms:
-            print(f"{arm} at {tune_at:g}: {tune(arm, plan, RecordedRuns(out, asdict(plan)), tune_at):g} is best")
+            at_own_rate(arm, tune_at, seeds, plan, RecordedRuns(out, asdict(plan)))
         return
     if not summarise:
         compare(arms, seeds, plan, RecordedRuns(out, asdict(plan)))
