@@ -38,6 +38,11 @@ def test_the_neuron_that_prefers_the_value_fires_most():
     assert counts.tolist() == [*sorted(counts.tolist()[:4]), counts[2].item()]
 
 
+def test_spikes_stand_in_the_middle_of_what_they_count():
+    spikes = PopulationEncoder(-1.0, 1.0, 3, hold=8, max_rate=0.25).eval()(torch.zeros(1, 1, 1))
+    assert spikes[:, 0, 1].nonzero().flatten().tolist() == [1, 5]
+
+
 def test_phases_are_uniform_in_training_and_fixed_in_evaluation():
     # At rate 1/2 over one step, a neuron fires if its phase is at least 1/2.
     encoder, x = PopulationEncoder(-1.0, 1.0, 3, max_rate=0.5), torch.zeros(1, 20000, 1)
