@@ -5,6 +5,7 @@ from lightning_neuro.data.choose import image_data
 from lightning_neuro.data.cifar10 import Cifar10Data
 from lightning_neuro.data.digits import DigitsData
 from lightning_neuro.data.errors import DataFormatError, DataNotFoundError
+from lightning_neuro.data.folder_data import FolderDataModule
 from lightning_neuro.data.idx_images import IdxImageData
 from lightning_neuro.data.images import ImageDataModule
 from lightning_neuro.data.japanese_vowels import JapaneseVowelsData
@@ -26,6 +27,7 @@ __all__ = [
     "DataFormatError",
     "DataNotFoundError",
     "DigitsData",
+    "FolderDataModule",
     "IdxImageData",
     "ImageDataModule",
     "JapaneseVowelsData",

@@ -8,7 +8,7 @@ import torch
 
 from lightning_neuro.common import checks
 from lightning_neuro.data.errors import bad_format
-from lightning_neuro.data.labelled_data import LabelledDataModule
+from lightning_neuro.data.folder_data import FolderDataModule
 from lightning_neuro.data.labelled_series import LabelledSeries
 from lightning_neuro.data.published import PublishedFiles, digest, warn_unless_published
 from lightning_neuro.data.ts_file import parse_ts
@@ -29,7 +29,7 @@ SHA256 = {  # of the files inside aeon 1.6.0
 }
 
 
-class JapaneseVowelsData(LabelledDataModule):
+class JapaneseVowelsData(FolderDataModule):
     """Japanese vowels: 270 training and 370 test series of 7 to 29 steps and 12 channels, by 9 speakers.
 
     The task is to tell the speaker. Reads `JapaneseVowels_{TRAIN,TEST}.ts` from `<root>/JapaneseVowels` or `<root>`;
@@ -44,7 +44,7 @@ class JapaneseVowelsData(LabelledDataModule):
         num_steps: bring all series to this length by linear interpolation.
         standardize: give each channel mean 0 and std 1 over the steps of the training part, which is what
             validation and `limit` leave of the official one.
-        **options: as for `LabelledDataModule`; `verify` compares the files' SHA-256 and the number of series.
+        **options: as for `FolderDataModule`; `verify` compares the files' SHA-256 and the number of series.
 
     Raises:
         DataNotFoundError: not both files are there.

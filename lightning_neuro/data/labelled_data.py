@@ -1,6 +1,5 @@
 """What data modules of labelled samples share, whatever a sample is: split, order of training, loaders, resuming."""
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Protocol, Self
@@ -19,7 +18,7 @@ from lightning_neuro.data.splits import stratified_order
 
 
 class LabelledSamples(Protocol):
-    """What `LabelledDataModule` needs of a data set; `BinnedEvents` and `LabelledSeries` are two."""
+    """What `LabelledDataModule` needs of a data set: `LabelledImages`, `BinnedEvents` and `LabelledSeries` have it."""
 
     labels: Tensor
 
@@ -31,21 +30,19 @@ class LabelledSamples(Protocol):
         """The samples at `indices`."""
 
     def batch(self, indices: Sequence[int]) -> tuple[Any, Tensor]:
-        """Inputs, time first, and labels `(B,)` at the given places."""
+        """Inputs, time first if they have time, and labels `(B,)` at the given places."""
 
 
 class LabelledDataModule(LightningDataModule, ABC):
-    """Data module of labelled samples that are on disk.
+    """Data module of labelled samples that are on disk or embedded in a package.
 
     The validation set is carved from the training samples, stratified, by `seed` alone; the test set stays untouched
     until `test` or `predict`. The order of the training batches is a function of seed and epoch, also under several
     processes, so a resumed run sees the batches that it would have seen without the interruption. Batches are
-    `(inputs, labels (B,) int64)`, inputs time first; `predict` gives the test inputs without labels, ready for
-    Lightning's default `predict_step`. The first axis is time, so log with `batch_size=len(labels)`.
+    `(inputs, labels (B,) int64)`; `predict` gives the test inputs without labels, ready for Lightning's default
+    `predict_step`. Where inputs have time, it is their first axis, so log with `batch_size=len(labels)`.
 
     Args:
-        root: folder of the data sets; None means `$LIGHTNING_NEURO_DATA`, else `./data`.
-        verify: compare what is read with what is known of the published files, and warn of differences.
         batch_size: samples per batch and process.
         val_size: validation samples: a count, or a fraction of the training samples below 1. 0 means none.
         seed: of the split and of the order of training.
@@ -61,8 +58,6 @@ class LabelledDataModule(LightningDataModule, ABC):
     def __init__(
         self,
         *,
-        root: str | os.PathLike[str] | None = None,
-        verify: bool = False,
         batch_size: int = 64,
         val_size: int | float = 0.1,
         seed: int = 0,
@@ -73,9 +68,6 @@ class LabelledDataModule(LightningDataModule, ABC):
         super().__init__()
         # Checkpoints keep the options; loggers do not, lest a `seed` of the model collide with ours.
         self.save_hyperparameters(logger=False)
-        self.root = None if root is None else os.fspath(root)
-        self.hparams["root"] = self.root  # a checkpoint holds plain types only
-        self.verify = verify
         owner = type(self).__name__
         self.batch_size = checks.integer(owner, "batch_size", batch_size, at_least=1)
         self.val_size = _checked_size(owner, val_size)
@@ -113,7 +105,7 @@ class LabelledDataModule(LightningDataModule, ABC):
     @property
     @abstractmethod
     def num_features(self) -> int:
-        """Number of values in a step of a sample."""
+        """Number of values in a sample, or in a step of it where it has time."""
 
     @abstractmethod
     def read_samples(self, *, train: bool) -> LabelledSamples:

@@ -1,6 +1,7 @@
 """Images kept as bytes and turned into numbers a whole batch at a time."""
 
 from collections.abc import Sequence
+from copy import copy
 
 import torch
 from torch import Tensor
@@ -40,6 +41,12 @@ class LabelledImages(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         images, labels = self.batch([index])
         return images[0], labels[0]
+
+    def take(self, indices: Tensor) -> "LabelledImages":
+        """The samples at `indices`; their pixels are copied."""
+        part = copy(self)
+        part.pixels, part.labels = self.pixels[indices], self.labels[indices]
+        return part
 
     def batch(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Images `(B, ...)` and labels `(B,)` at the given places."""

@@ -39,7 +39,7 @@ class NMNISTData(SpikeTrainDataModule):
         num_steps: T.
         time_step: length of a step in seconds; neither this nor `duration` means 1 ms.
         duration: length of all steps together in seconds, instead of `time_step`.
-        **options: as for `LabelledDataModule`; `verify` compares the number of recordings.
+        **options: as for `FolderDataModule`; `verify` compares the number of recordings.
 
     Raises:
         DataNotFoundError: the folders are not there.

@@ -44,7 +44,7 @@ class NTidigitsData(SpikeTrainDataModule):
         num_steps: T.
         time_step: length of a step in seconds; neither this nor `duration` means 2 ms.
         duration: length of all steps together in seconds, instead of `time_step`.
-        **options: as for `LabelledDataModule`; `verify` compares the file's MD5 and the number of recordings.
+        **options: as for `FolderDataModule`; `verify` compares the file's MD5 and the number of recordings.
 
     Raises:
         DataNotFoundError: the file is not there.

@@ -56,7 +56,7 @@ class SHDData(SpikeTrainDataModule):
         duration: length of all steps together in seconds, instead of `time_step`; neither means 1.4 s.
         val_size: as for `LabelledDataModule`; None means the official validation part of the speech commands, and a
             tenth of the training part of the digits, which have none.
-        **options: as for `LabelledDataModule`; `verify` compares the number of recordings.
+        **options: as for `FolderDataModule`; `verify` compares the number of recordings.
 
     Raises:
         DataNotFoundError: not all files are there.

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from lightning_neuro.data.binned_events import BinnedEvents, Events
-from lightning_neuro.data.labelled_data import LabelledDataModule
+from lightning_neuro.data.folder_data import FolderDataModule
 from lightning_neuro.data.spike_cache import load_trains, save_trains
 from lightning_neuro.spiking.encoding import SpeechEncoder
 
@@ -21,7 +21,7 @@ GROUP = 32  # clips encoded at once
 ENCODING = 1  # to be raised when the same sound becomes other spikes, so that files kept before are made anew
 
 
-class SpeechDataModule(LabelledDataModule):
+class SpeechDataModule(FolderDataModule):
     """Data module of spoken words as spikes: Lyon's ear, then Ben's Spiker Algorithm, as `SpeechEncoder` does it.
 
     Batches are `(spikes (T, B, 78) bool, labels (B,) int64)`, time first.
@@ -32,7 +32,7 @@ class SpeechDataModule(LabelledDataModule):
         gain: as for `SpeechEncoder`.
         cache_dir: folder of files that keep the spikes. They are made by `prepare_data`, in one process, and made anew
             when the sounds or options change.
-        **options: as for `LabelledDataModule`.
+        **options: as for `FolderDataModule`.
 
     Raises:
         TypeError: an option is of the wrong type.

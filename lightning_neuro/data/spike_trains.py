@@ -10,12 +10,12 @@ from numpy.typing import ArrayLike
 from lightning_neuro._lightning import rank_zero_warn
 from lightning_neuro.common import checks
 from lightning_neuro.data.binned_events import BinnedEvents, Events
-from lightning_neuro.data.labelled_data import LabelledDataModule
+from lightning_neuro.data.folder_data import FolderDataModule
 
 WORTH_A_WARNING = 0.01
 
 
-class SpikeTrainDataModule(LabelledDataModule):
+class SpikeTrainDataModule(FolderDataModule):
     """Data module of labelled lists of events, given as spike trains.
 
     Batches are `(spikes (T, B, M) bool, labels (B,) int64)`, time first; the dense tensor exists for one batch at a
@@ -26,7 +26,7 @@ class SpikeTrainDataModule(LabelledDataModule):
         num_steps: T.
         time_step: length of a step in seconds.
         duration: length of all steps together in seconds, instead of `time_step`.
-        **options: as for `LabelledDataModule`.
+        **options: as for `FolderDataModule`.
 
     Raises:
         TypeError: an option is of the wrong type.

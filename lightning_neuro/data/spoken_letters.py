@@ -36,7 +36,7 @@ class SpokenLettersData(SpeechDataModule):
         root: folder of the data sets; None means `$LIGHTNING_NEURO_DATA`, else `./data`.
         cache_dir: as for `SpeechDataModule`; None means `<root>/spoken_letters`.
         sound_seed: of rates, pitches and noise; `seed` is that of the split and of the order of training.
-        **options: as for `SpeechDataModule` and `LabelledDataModule`.
+        **options: as for `SpeechDataModule` and `FolderDataModule`.
 
     Raises:
         DataNotFoundError: espeak-ng is not installed, and the spikes are not in the cache.

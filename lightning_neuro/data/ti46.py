@@ -45,7 +45,7 @@ class TI46Data(SpeechDataModule):
         vocabulary: "alpha" or "digits".
         root: folder of the data sets; None means `$LIGHTNING_NEURO_DATA`, else `./data`.
         verify: warn if the number of recordings is not that of the published experiments.
-        **options: as for `SpeechDataModule` and `LabelledDataModule`.
+        **options: as for `SpeechDataModule` and `FolderDataModule`.
 
     Raises:
         DataNotFoundError: the folders are not there.

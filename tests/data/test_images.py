@@ -175,12 +175,12 @@ def test_bad_options_are_refused_by_name(options, error, message):
 
 @pytest.mark.parametrize("options", [{"val_size": 60}, {"val_size": 50, "limit": 11}])
 def test_what_does_not_fit_is_refused(options):
-    with pytest.raises(ValueError, match="must fit into the 60 training images of tiny, got"):
+    with pytest.raises(ValueError, match="must fit into the 60 training samples of tiny, got"):
         loaded(**options)
 
 
 def test_loaders_before_setup_say_what_to_do():
-    with pytest.raises(RuntimeError, match=r"TinyData: no images yet\. Call setup\('fit'\)"):
+    with pytest.raises(RuntimeError, match=r"TinyData: no samples yet\. Call setup\('fit'\)"):
         tiny().train_dataloader()
     with pytest.raises(RuntimeError, match=r"setup\('test'\)"):
         tiny().predict_dataloader()

@@ -56,3 +56,13 @@ def test_pixels_are_never_changed():
     images.batch(range(10))
     images[0][0].zero_()
     assert torch.equal(images.pixels, before)
+
+
+def test_a_part_gives_what_the_whole_gives_and_has_its_own_pixels():
+    images = make(flatten=True)
+    part = images.take(torch.tensor([7, 2]))
+    for found, expected in zip(part.batch([0, 1]), images.batch([7, 2]), strict=True):
+        assert torch.equal(found, expected)
+    part.pixels.zero_()
+    assert torch.equal(images.pixels, make().pixels)
+    assert len(images.take(torch.tensor([], dtype=torch.long))) == 0
