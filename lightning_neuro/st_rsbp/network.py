@@ -245,10 +245,11 @@ def _prepare_output(
         factor = lateral_factor(fired, layer.neuron, layer.lateral_inhibition, targets, rule.silent_ratio)
     if intervals is None:
         return factor, fired
-    silent = (intervals * (fired.counts.flatten(1) == 0)).view_as(fired.counts)
+    silent = intervals * (fired.counts.flatten(1) == 0)
     if not silent.any():
         return factor, fired
-    return factor, Activity(forced(fired.spikes, silent), fired.dtype, fired.backend)
+    spikes = forced(fired.spikes.flatten(2), silent).view(fired.spikes.shape)
+    return factor, Activity(spikes, fired.dtype, fired.backend)
 
 
 def _total(parts: list[Tensor], like: Tensor) -> Tensor:

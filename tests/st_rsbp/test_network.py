@@ -117,6 +117,20 @@ def test_i09_a_silent_target_alone_learns_as_if_it_had_fired():
     torch.testing.assert_close(with_forcing[1:], without[1:])
 
 
+@pytest.mark.parametrize(("steps", "maps"), [(40, 3), (40, 1), (7, 7)])
+def test_silent_maps_learn_as_the_same_neurons_in_a_dense_layer(steps, maps):
+    conv = SpikingNetwork(SpikingConvLayer(1, maps, 3, threshold=1e6, tau_m=20.0, seed=1)).double()
+    dense = SpikingNetwork(SpikingLayer(9, maps, threshold=1e6, tau_m=20.0)).double()
+    with torch.no_grad():
+        dense.layers[0].weight.copy_(conv.layers[0].weight.flatten(1))
+    x, targets, loss = trains(steps, 4, 1, 3, 3, rate=0.5), torch.arange(4) % maps, CountLoss(2, 1, 0)
+    [maps_of], result = gradients(conv, x, targets, loss=loss)
+    [neurons_of], _ = gradients(dense, x, targets, loss=loss)
+    assert result.teacher_forced == 4
+    assert neurons_of.any()
+    torch.testing.assert_close(maps_of.flatten(1), neurons_of)
+
+
 def test_gradients_accumulate():
     net, x, targets = recurrent_net(), trains(60, 4, 9), torch.tensor([0, 2, 1, 0])
     once, _ = gradients(net, x, targets)
