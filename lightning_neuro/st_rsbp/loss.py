@@ -26,6 +26,14 @@ class TeacherForcing(Protocol):
         """Return the steps between forced spikes of target neurons (B, K), 0 for others, or None to force none."""
 
 
+@runtime_checkable
+class WantsCounts(Protocol):
+    """A loss that asks each output neuron for a count."""
+
+    def wanted(self, counts: Tensor, targets: Tensor) -> Tensor | None:
+        """Return the wanted counts (B, K), or None if it asks for none after all."""
+
+
 @dataclass(frozen=True)
 class CountLoss:
     """Squared error of spike counts, without the errors inside the margin.
@@ -59,6 +67,7 @@ class CountLoss:
         checks.number(OWNER, "desired_count", self.desired_count, above=0)
         checks.number(OWNER, "undesired_count", self.undesired_count, at_least=0, at_most=self.desired_count)
         checks.number(OWNER, "margin", self.margin, at_least=0)
+        checks.flag(OWNER, "teacher_forcing", self.teacher_forcing)
 
     def __call__(self, counts: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss (B,) and delta (B, K).
@@ -136,7 +145,16 @@ def check_classes(owner: str, targets: Tensor, batch: int, classes: int) -> None
 def _wanted_counts(counts: Tensor, targets: Tensor) -> Tensor:
     if targets.shape != counts.shape:
         raise ValueError(f"{OWNER}: wanted counts must be {tuple(counts.shape)}, got shape {tuple(targets.shape)}.")
+    if not targets.is_floating_point() and targets.shape[1] > 1 and _are_one_hot(targets):
+        raise ValueError(
+            f"{OWNER}: targets {tuple(targets.shape)} are the wanted counts, and these look like one-hot classes. "
+            "Give classes (B,), such as targets.argmax(1), or floats if 0 and 1 spikes are meant."
+        )
     wanted = targets.to(counts.dtype)
     if not (torch.isfinite(wanted) & (wanted >= 0)).all():
         raise ValueError(f"{OWNER}: wanted counts must be finite and at least 0; check the targets.")
     return wanted
+
+
+def _are_one_hot(targets: Tensor) -> bool:
+    return bool(((targets == 0) | (targets == 1)).all() and (targets != 0).sum(1).eq(1).all())

@@ -24,11 +24,11 @@ from lightning_neuro.st_rsbp.boosting import Boosting
 from lightning_neuro.st_rsbp.fit_checks import check_fit, check_options
 from lightning_neuro.st_rsbp.hooked_loss import HookedLoss
 from lightning_neuro.st_rsbp.loss import CountLoss
-from lightning_neuro.st_rsbp.module_inputs import as_encoder, as_network, as_rule, boosted_index, unpack
+from lightning_neuro.st_rsbp.module_inputs import as_encoder, as_network, boosted_index, unpack
 from lightning_neuro.st_rsbp.network import SpikingNetwork
 from lightning_neuro.st_rsbp.neuron_layer import NeuronLayer
 from lightning_neuro.st_rsbp.regulariser import ExponentialRegulariser
-from lightning_neuro.st_rsbp.rule import GradientRule, Kind
+from lightning_neuro.st_rsbp.rule import GradientRule, Kind, as_rule
 from lightning_neuro.st_rsbp.saturation import SaturationWatch
 from lightning_neuro.st_rsbp.schedule import inverse_root, step_schedulers
 from lightning_neuro.st_rsbp.shared_boosting import share_record_
@@ -106,7 +106,7 @@ class STRSBP(LightningModule):
         self.network, self.encoder = as_network(OWNER, network), as_encoder(OWNER, encoder)
         self.count_loss = CountLoss(desired_count, undesired_count, margin, teacher_forcing)
         self.learning_rate = checks.number(OWNER, "learning_rate", learning_rate, above=0)
-        self.rule = as_rule(OWNER, gradient)
+        self.rule = as_rule(OWNER, "gradient", gradient)
         self.regulariser, self.boosting = regulariser, boosting
         self.gradient_clip_val = (
             None if gradient_clip_val is None else checks.number(OWNER, "gradient_clip_val", gradient_clip_val, above=0)
@@ -178,9 +178,8 @@ class STRSBP(LightningModule):
         weight = self._sample_weight(targets, index)
         spikes = self._spikes(inputs, index)
         with self._group.joining(self.network(spikes).shape[0]):
-            loss = HookedLoss(self.loss_on_counts, self.target_counts, self.count_loss)
             result = self.network.backward(
-                targets, loss=loss, rule=self.rule, sample_weight=weight, regulariser=self.regulariser
+                targets, loss=self._loss(), rule=self.rule, sample_weight=weight, regulariser=self.regulariser
             )
         if self.boosting is not None:
             self.boosting.record(torch.as_tensor(index), targets, result.predictions)
@@ -257,6 +256,10 @@ class STRSBP(LightningModule):
         if self.encoder is None:
             return inputs
         return self.encoder(inputs, index) if getattr(self.encoder, "fixed", False) else self.encoder(inputs)
+
+    def _loss(self) -> HookedLoss:
+        own = [getattr(type(self), hook) is not getattr(STRSBP, hook) for hook in ("loss_on_counts", "target_counts")]
+        return HookedLoss(self.loss_on_counts, self.target_counts, self.count_loss, *own)
 
     def _step(self) -> None:
         self._average_()

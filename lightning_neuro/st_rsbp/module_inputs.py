@@ -1,14 +1,12 @@
-"""What `STRSBP` is given: a network, a rule, batches."""
+"""What `STRSBP` is given: a network, an encoder, batches."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
-from lightning_neuro.common import checks
 from lightning_neuro.st_rsbp.network import SpikingNetwork
 from lightning_neuro.st_rsbp.neuron_layer import NeuronLayer
-from lightning_neuro.st_rsbp.rule import GradientRule, Kind
 
 
 def as_network(owner: str, given: SpikingNetwork | list[NeuronLayer]) -> SpikingNetwork:
@@ -36,18 +34,6 @@ def as_encoder(owner: str, given: nn.Module | None) -> nn.Module | None:
     if given is not None and not isinstance(given, nn.Module):
         raise TypeError(f"{owner}: encoder must be a module or None, got {type(given).__name__}.")
     return given
-
-
-def as_rule(owner: str, given: Kind | GradientRule) -> GradientRule:
-    """Return a rule, also by name.
-
-    >>> as_rule("STRSBP", "published").gain_floor is None
-    True
-    """
-    if isinstance(given, GradientRule):
-        return given
-    kind = checks.choice(owner, "gradient", given, ("adjoint", "published"))
-    return GradientRule() if kind == "adjoint" else GradientRule.published()
 
 
 def unpack(owner: str, batch: Any) -> tuple[Tensor, Tensor, Tensor | None]:

@@ -12,11 +12,12 @@ from lightning_neuro.st_rsbp.exactness import exact
 from lightning_neuro.st_rsbp.input_checks import as_spikes, layout_hint
 from lightning_neuro.st_rsbp.lateral import lateral_factor
 from lightning_neuro.st_rsbp.layer_backward import Tally, add_to_grad_, backward_layer
-from lightning_neuro.st_rsbp.loss import CountLoss, LossOnCounts, forced
+from lightning_neuro.st_rsbp.loss import CountLoss, LossOnCounts, WantsCounts, forced
 from lightning_neuro.st_rsbp.neuron_layer import NeuronLayer
 from lightning_neuro.st_rsbp.output_error import OutputError, output_error
-from lightning_neuro.st_rsbp.regulariser import ExponentialRegulariser
-from lightning_neuro.st_rsbp.rule import GradientRule
+from lightning_neuro.st_rsbp.post_derivative import PostDerivative
+from lightning_neuro.st_rsbp.regulariser import ExponentialRegulariser, check_regulariser
+from lightning_neuro.st_rsbp.rule import GradientRule, Kind, as_rule
 
 OWNER = "SpikingNetwork"
 
@@ -81,7 +82,7 @@ class SpikingNetwork(nn.Module):
         self._derivatives = Derivatives()
         self._activities: list[Activity] | None = None
         self._rates: dict[str, Tensor] = {}
-        self._warned: set[str] = set()
+        self._warned: set[tuple[str, float | None, int]] = set()
         if seed is not None:
             self.reset_parameters(seed)
 
@@ -109,7 +110,7 @@ class SpikingNetwork(nn.Module):
         targets: Tensor,
         *,
         loss: LossOnCounts | None = None,
-        rule: GradientRule | None = None,
+        rule: Kind | GradientRule = "adjoint",
         sample_weight: Tensor | None = None,
         regulariser: ExponentialRegulariser | None = None,
     ) -> BackwardResult:
@@ -119,25 +120,32 @@ class SpikingNetwork(nn.Module):
             targets: classes `(B,)`, or wanted counts `(B, K)`; whatever `loss` takes.
             loss: `CountLoss()` by default, or a function of counts and targets that returns the loss of each sample
                 `(B,)` and its derivative to the counts `(B, K)`.
-            rule: `GradientRule()` by default.
+            rule: `"adjoint"`, `"published"`, or a `GradientRule`.
             sample_weight: `(B,)`, at least 0; scales loss and gradient of each sample.
             regulariser: its gradient is added once per call.
 
         Raises:
             RuntimeError: there was no forward in training mode since the last backward.
-            TypeError, ValueError: targets, weights or a loss that do not fit the batch; `backward` may be called again.
+            TypeError, ValueError: what does not fit the batch or the network; nothing has changed, and `backward` may
+                be called again.
         """
         if self._activities is None:
             raise RuntimeError(
                 f"{OWNER}: backward needs a forward in training mode before it, and uses it up. Call the network once "
                 "for each backward, after .train()."
             )
-        loss, rule = CountLoss() if loss is None else loss, GradientRule() if rule is None else rule
+        loss, rule = CountLoss() if loss is None else loss, as_rule(OWNER, "rule", rule)
         steps, counts = len(self._activities[0].spikes), self._activities[-1].counts.flatten(1)
+        self._check_weights()
         error = output_error(loss, counts, targets, sample_weight, steps)
-        self._warn_unreachable(loss, steps)
+        derivatives = self._post_derivatives(rule, self._activities[0].spikes)
+        penalties = self._penalties(regulariser)
+        self._warn_unreachable(loss, counts, targets, steps)
+        # From here on nothing that a user has given can fail.
         activities, self._activities = self._activities, None
-        return self._backward(counts, activities, error, rule, regulariser)
+        for weight, gradient in penalties:
+            add_to_grad_(weight, gradient)
+        return self._backward(counts, activities, error, rule, derivatives)
 
     def rates(self) -> dict[str, Tensor]:
         """Return the mean spikes per neuron and step of each layer in the last forward, by the layer's place."""
@@ -149,8 +157,8 @@ class SpikingNetwork(nn.Module):
     def _check(self, spikes: Tensor) -> None:
         features = tuple(spikes.shape[2:])
         dtypes = set()
+        self._check_weights()
         for place, layer in enumerate(self._stack()):
-            layer.check_weights()
             dtypes.add(layer.weight.dtype)
             try:
                 features = layer.output_shape(features)
@@ -159,6 +167,13 @@ class SpikingNetwork(nn.Module):
                 raise ValueError(f"{OWNER}: layer {place} does not fit. {error} {hint}".rstrip()) from error
         if len(dtypes) > 1:
             raise TypeError(f"{OWNER}: layers must agree in type, got {sorted(map(str, dtypes))}. Convert with .to().")
+
+    def _check_weights(self) -> None:
+        for place, layer in enumerate(self._stack()):
+            try:
+                layer.check_weights()
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"{OWNER}: layer {place} cannot be used. {error}") from error
 
     @exact
     def _simulate(self, spikes: Tensor) -> Tensor:
@@ -180,16 +195,13 @@ class SpikingNetwork(nn.Module):
         activities: list[Activity],
         error: OutputError,
         rule: GradientRule,
-        regulariser: ExponentialRegulariser | None,
+        derivatives: list[PostDerivative],
     ) -> BackwardResult:
-        if regulariser is not None:
-            self._regularise_(regulariser)
-        stack, steps, tally = self._stack(), len(activities[0].spikes), Tally()
+        stack, tally = self._stack(), Tally()
         factor, activities[-1] = _prepare_output(stack[-1], activities[-1], error.intervals, rule)
         delta: Tensor | None = error.delta.view_as(activities[-1].counts)
         while stack and delta is not None:
-            layer, post = stack.pop(), activities.pop()
-            derivative = self._derivatives.of(rule, layer.neuron, steps)
+            layer, post, derivative = stack.pop(), activities.pop(), derivatives.pop()
             delta = backward_layer(
                 layer, activities[-1], post, delta, derivative, rule, tally, own_factor=factor, to_below=bool(stack)
             )
@@ -203,28 +215,46 @@ class SpikingNetwork(nn.Module):
             given_up=_total(tally.given_up, counts),
         )
 
-    def _warn_unreachable(self, loss: LossOnCounts, steps: int) -> None:
-        desired, refractory = getattr(loss, "desired_count", None), self._stack()[-1].refractory
-        if desired is None or desired * (refractory + 1) <= steps or "unreachable" in self._warned:
+    def _warn_unreachable(self, loss: LossOnCounts, counts: Tensor, targets: Tensor, steps: int) -> None:
+        wanted = loss.wanted(counts, targets.to(counts.device)) if isinstance(loss, WantsCounts) else None
+        told = type(loss).__name__, getattr(loss, "desired_count", None), steps
+        if wanted is None or told in self._warned:
             return
-        self._warned.add("unreachable")
+        refractory, most = self._stack()[-1].refractory, float(wanted.max())
+        reachable = (steps - 1 + refractory) // (refractory + 1)  # step 0 never fires
+        if most <= reachable:
+            return
+        self._warned.add(told)
         warnings.warn(
-            f"{OWNER}: a desired count of {desired:g} cannot be reached in {steps} steps with a refractory time of "
-            f"{refractory}: at most {(steps + refractory - 1) // (refractory + 1)} spikes fit. Lower desired_count in "
-            "CountLoss, or give more steps.",
+            f"{OWNER}: a desired count of {most:g} cannot be reached in {steps} steps with a refractory time of "
+            f"{refractory}: at most {reachable} spikes fit. Lower the counts in CountLoss or targets, or give more "
+            "steps.",
             UserWarning,
             stacklevel=3,
         )
 
-    def _regularise_(self, regulariser: ExponentialRegulariser) -> None:
-        for layer in self._stack():
+    @exact
+    def _post_derivatives(self, rule: GradientRule, spikes: Tensor) -> list[PostDerivative]:
+        return [self._derivatives.of(rule, layer.neuron, len(spikes)) for layer in self._stack()]
+
+    def _penalties(self, regulariser: ExponentialRegulariser | None) -> list[tuple[Tensor, Tensor]]:
+        """Return trained weights and what a regulariser adds to the gradient of each."""
+        if regulariser is None:
+            return []
+        check_regulariser(OWNER, regulariser)
+        found: list[tuple[Tensor, Tensor]] = []
+        for place, layer in enumerate(self._stack()):
             weights = list(layer.parameters(recurse=False))
-            if not weights:
-                continue
-            gradients = regulariser.gradients([w.detach() for w in weights], getattr(layer, "recurrent_mask", None))
-            for weight, gradient in zip(weights, gradients, strict=True):
-                if weight.requires_grad:
-                    add_to_grad_(weight, gradient)
+            if weights:
+                mask = getattr(layer, "recurrent_mask", None)
+                gradients = regulariser.gradients([w.detach() for w in weights], mask)
+                if not all(gradient.isfinite().all() for gradient in gradients):
+                    raise ValueError(
+                        f"{OWNER}: what the regulariser adds to layer {place} is not finite. Lower its beta, or raise "
+                        "its limit."
+                    )
+                found += zip(weights, gradients, strict=True)
+        return [(weight, gradient) for weight, gradient in found if weight.requires_grad]
 
 
 def _trace_is_used(stack: list[NeuronLayer], place: int) -> bool:

@@ -90,6 +90,13 @@ class NeuronLayer(nn.Module, ABC):
                 f"{type(self).__name__}: weights must be float32 or float64, got {self.weight.dtype}: membranes in "
                 "half precision miss spikes. Use precision 32, or mixed precision, which leaves weights as they are."
             )
+        for name, weight in self.named_parameters(recurse=False):
+            # A sum is one pass; it may also overflow, so what it says is looked at more closely.
+            if not weight.detach().sum().isfinite() and not weight.isfinite().all():
+                raise ValueError(
+                    f"{type(self).__name__}: {name} holds NaN or infinite values. Go back to weights from before, and "
+                    "train with a smaller learning rate or clipped gradients."
+                )
 
     def forward(self, spikes: Tensor) -> Tensor:
         """Return the layer's spikes bool `(T, B, *neurons)` for input spikes `(T, B, *features)`.

@@ -38,14 +38,9 @@ def output_error(
     """
     _check_targets(counts, targets, steps)
     targets = targets.to(counts.device)
-    samples, delta = loss(counts, targets)
-    if samples.shape != counts.shape[:1] or delta.shape != counts.shape:
-        raise ValueError(
-            f"{OWNER}: loss must return the loss of each sample {tuple(counts.shape[:1])} and its derivative to the "
-            f"counts {tuple(counts.shape)}, got shapes {tuple(samples.shape)} and {tuple(delta.shape)}."
-        )
+    samples, delta = _loss(loss, counts, targets)
     weight = _weight(sample_weight, counts)
-    intervals = loss.intervals(counts, targets, steps) if isinstance(loss, TeacherForcing) else None
+    intervals = _intervals(loss, counts, targets, steps)
     forced = counts.new_zeros(()) if intervals is None else ((intervals > 0) & (counts == 0)).sum()
     delta = delta.to(counts.dtype) * weight[:, None] / len(counts)
     return OutputError((samples * weight).mean(), delta, intervals, forced)
@@ -64,6 +59,38 @@ def _check_targets(counts: Tensor, targets: Tensor, steps: int) -> None:
                 "with spikes.transpose(0, 1)."
             )
         raise ValueError(f"{OWNER}: targets must hold one entry for each of {batch} samples, got shape {shape}.{hint}")
+
+
+def _loss(loss: LossOnCounts, counts: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    if not callable(loss):
+        raise TypeError(
+            f"{OWNER}: loss must be a CountLoss or a function of counts and targets, got {type(loss).__name__}."
+        )
+    found: object = loss(counts, targets)
+    wanted = (
+        f"{OWNER}: loss must return the loss of each sample {tuple(counts.shape[:1])} and its derivative to the counts "
+        f"{tuple(counts.shape)}"
+    )
+    if not isinstance(found, tuple | list) or len(found) != 2 or not all(isinstance(each, Tensor) for each in found):
+        told = f"{len(found)} values" if isinstance(found, tuple | list) else type(found).__name__
+        raise TypeError(f"{wanted}, two tensors, got {told}.")
+    samples, delta = found
+    if samples.shape != counts.shape[:1] or delta.shape != counts.shape:
+        raise ValueError(f"{wanted}, got shapes {tuple(samples.shape)} and {tuple(delta.shape)}.")
+    for what, values in (("losses", samples), ("derivatives", delta)):
+        if not values.isfinite().all():
+            raise ValueError(f"{OWNER}: loss returned {what} that are NaN or infinite. Counts are finite: look there.")
+    return samples, delta
+
+
+def _intervals(loss: LossOnCounts, counts: Tensor, targets: Tensor, steps: int) -> Tensor | None:
+    intervals = loss.intervals(counts, targets, steps) if isinstance(loss, TeacherForcing) else None
+    if intervals is not None and (intervals.shape != counts.shape or intervals.is_floating_point()):
+        raise ValueError(
+            f"{OWNER}: intervals of the loss must be integers {tuple(counts.shape)}, got {intervals.dtype} of shape "
+            f"{tuple(intervals.shape)}."
+        )
+    return intervals
 
 
 def _weight(given: Tensor | None, counts: Tensor) -> Tensor:

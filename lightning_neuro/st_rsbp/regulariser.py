@@ -67,3 +67,16 @@ class ExponentialRegulariser:
             existing = torch.ones_like(weight) if mask is None else mask.to(weight)
             size = size + (existing.sum() if self.form == "reference" else existing.sum(1))
         return torch.as_tensor(squares) / size, size
+
+
+def check_regulariser(owner: str, given: object) -> None:
+    """Raise unless it is a regulariser or None.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if given is not None and not isinstance(given, ExponentialRegulariser):
+        raise TypeError(
+            f"{owner}: regulariser must be an ExponentialRegulariser or None, got {given!r} ({type(given).__name__}). "
+            "Its strength is an argument of its own: ExponentialRegulariser(strength=...)."
+        )

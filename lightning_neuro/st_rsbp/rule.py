@@ -128,3 +128,23 @@ class GradientRule:
             )
         if self.table is not None:
             object.__setattr__(self, "table", as_table(OWNER, self.table))
+
+
+def as_rule(owner: str, name: str, given: Kind | GradientRule) -> GradientRule:
+    """Return a rule, also by name.
+
+    Args:
+        owner: who asks; opens the message.
+        name: the argument's name.
+        given: a rule, `"adjoint"` or `"published"`.
+
+    Raises:
+        ValueError: it is something else.
+
+    >>> as_rule("STRSBP", "gradient", "published").gain_floor is None
+    True
+    """
+    if isinstance(given, GradientRule):
+        return given
+    kind = checks.choice(owner, name, given, ("adjoint", "published"))
+    return GradientRule() if kind == "adjoint" else GradientRule.published()

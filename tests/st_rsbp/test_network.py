@@ -278,6 +278,21 @@ def test_an_unreachable_count_is_told_once():
     net.backward(targets)
 
 
+def test_as_many_spikes_as_fit_are_no_news_and_one_more_is():
+    net = SpikingNetwork(SpikingLayer(1, 2, threshold=0.01, init_scale=1.0)).double()
+    net.layers[0].weight.data.fill_(9.0)
+    x, loss = torch.ones(38, 1, 1), CountLoss(13, 1, 0)
+    assert net(x).tolist() == [[13, 13]]
+    net.backward(torch.tensor([0]), loss=loss)
+    for steps, wanted in ((38, 14.0), (20, 8.0)):
+        targets = torch.tensor([[1.0, wanted]])
+        net(x[:steps])
+        with pytest.warns(UserWarning, match=f"desired count of {wanted:g} cannot be reached in {steps} steps"):
+            net.backward(targets, loss=loss)
+        net(x[:steps])
+        net.backward(targets, loss=loss)
+
+
 @pytest.mark.parametrize(
     ("spikes", "error", "message"),
     [
@@ -305,6 +320,27 @@ def test_spikes_that_do_not_fit_are_refused_and_nothing_changes(spikes, error, m
     net.backward(torch.tensor([0, 2, 1, 0]), loss=LOSS)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("weight", ["weight", "recurrent_weight"])
+def test_weights_that_are_not_finite_are_named_and_nothing_changes(weight, value):
+    net, x = recurrent_net(), trains(60, 4, 9)
+    net(x)
+    kept = getattr(net.layers[0], weight)[2, 3].item()
+    getattr(net.layers[0], weight).data[2, 3] = value
+    for act in (lambda: net(x), lambda: net.backward(torch.tensor([0, 2, 1, 0]), loss=LOSS)):
+        with pytest.raises(ValueError, match=f"layer 0 cannot be used. Recurrent.*: {weight} holds NaN or infinite"):
+            act()
+    assert all(p.grad is None for p in net.parameters())
+    getattr(net.layers[0], weight).data[2, 3] = kept
+    net.backward(torch.tensor([0, 2, 1, 0]), loss=LOSS)
+
+
+def test_large_weights_whose_sum_overflows_are_taken():
+    net = SpikingNetwork(SpikingLayer(9, 3, threshold=1.0))
+    net.layers[0].weight.data.fill_(2e38)
+    assert net(torch.zeros(5, 1, 9)).sum() == 0
+
+
 def test_batch_first_is_told_by_the_targets():
     net = recurrent_net()
     net(trains(4, 60, 9))
@@ -319,14 +355,37 @@ def test_batch_first_is_told_by_the_targets():
         ({"sample_weight": [1.0]}, TypeError, "sample_weight must be a tensor"),
         ({"sample_weight": torch.ones(3)}, ValueError, r"sample_weight must be \(4,\)"),
         ({"sample_weight": -torch.ones(4)}, ValueError, "with values outside"),
+        ({"targets": torch.eye(3).long()[[0, 2, 1, 0]]}, ValueError, r"look like one-hot classes.*targets.argmax\(1\)"),
+        ({"rule": "exact"}, ValueError, "rule must be one of 'adjoint', 'published'"),
+        ({"regulariser": 0.1}, TypeError, "regulariser must be an ExponentialRegulariser or None, got 0.1"),
+        (
+            {"regulariser": ExponentialRegulariser(1e3, 1e9, 1e-9)},
+            ValueError,
+            "regulariser adds to layer 0 is not finite",
+        ),
+        ({"loss": 3}, TypeError, "loss must be a CountLoss or a function of counts and targets, got int"),
+        ({"loss": lambda counts, targets: counts}, TypeError, r"its derivative .*two tensors, got Tensor"),
+        ({"loss": lambda counts, targets: (counts.sum(1),)}, TypeError, "two tensors, got 1 values"),
+        ({"loss": lambda counts, targets: (counts.sum(1), counts / 0)}, ValueError, "loss returned derivatives that"),
+        ({"loss": lambda counts, targets: (counts[:, 0] * float("nan"), counts)}, ValueError, "loss returned losses"),
     ],
 )
-def test_targets_and_weights_that_do_not_fit_are_refused(options, error, message):
-    net = recurrent_net()
-    net(trains(60, 4, 9))
-    arguments = {"targets": torch.tensor([0, 2, 1, 0]), "loss": LOSS} | options
+def test_what_does_not_fit_a_backward_is_refused_and_nothing_changes(options, error, message):
+    net, x, targets = recurrent_net(), trains(60, 4, 9), torch.tensor([0, 2, 1, 0])
+    once, _ = gradients(net, x, targets)
+    net(x)
     with pytest.raises(error, match=message):
-        net.backward(**arguments)
+        net.backward(**({"targets": targets, "loss": LOSS, "regulariser": ExponentialRegulariser()} | options))
+    assert all(torch.equal(p.grad, gradient) for p, gradient in zip(net.parameters(), once, strict=True))
+    net.backward(targets, loss=LOSS)
+    assert all(torch.allclose(p.grad, 2 * g) for p, g in zip(net.parameters(), once, strict=True))
+
+
+@pytest.mark.parametrize(("name", "rule"), [("adjoint", GradientRule()), ("published", GradientRule.published())])
+def test_rules_by_name(name, rule):
+    net, x, targets = recurrent_net(), trains(60, 4, 9), torch.tensor([0, 2, 1, 0])
+    found = gradients(net, x, targets, rule=name)[0]
+    assert all(torch.equal(a, b) for a, b in zip(found, gradients(net, x, targets, rule=rule)[0], strict=True))
 
 
 def test_layers_that_do_not_fit_are_refused():
