@@ -55,13 +55,18 @@ class Boosting:
         self._correct = torch.zeros(size, dtype=torch.bool)
 
     def weights(self, indices: Tensor) -> Tensor:
-        """Return the weights of samples by index, on the device of `indices`."""
-        return self._weights[indices.cpu()].to(indices.device)
+        """Return the weights of samples by index, on the device of `indices`.
+
+        Raises:
+            TypeError, ValueError: indices that are no integers, or lie outside the data set.
+        """
+        return self._weights[self._places(indices)].to(indices.device)
 
     def record(self, indices: Tensor, targets: Tensor, predictions: Tensor) -> None:
         """Note how samples were classified in this epoch."""
-        self._targets[indices.cpu()] = targets.cpu().long()
-        self._correct[indices.cpu()] = (predictions == targets).cpu()
+        places = self._places(indices)
+        self._targets[places] = targets.cpu().long()
+        self._correct[places] = (predictions == targets).cpu()
 
     def end_epoch(self) -> None:
         """Raise the weights of what was wrong; samples that this epoch did not show stay as they are."""
@@ -85,3 +90,14 @@ class Boosting:
             )
         self._weights, self._targets = state["weights"].clone(), state["targets"].clone()
         self._correct = state["correct"].clone()
+
+    def _places(self, indices: Tensor) -> Tensor:
+        if indices.is_floating_point() or indices.dtype in (torch.bool, torch.uint8):
+            raise TypeError(f"Boosting: indices must be integers, got {indices.dtype}. Convert them with .long().")
+        places, size = indices.cpu().long(), len(self._weights)
+        if places.numel() and (places.min() < 0 or places.max() >= size):
+            raise ValueError(
+                f"Boosting: indices must be from 0 to {size - 1}, got {places.min().item()} to {places.max().item()}. "
+                "They are places in the training set, and Boosting(samples) takes its size."
+            )
+        return places

@@ -44,6 +44,12 @@ def check_fit(owner: str, module: LightningModule) -> None:
             f"{owner}: configure_optimizers must return one optimizer, got {len(trainer.optimizers)}: there is one "
             "gradient to step with. Give layers learning rates of their own with parameter groups."
         )
+    own = {id(parameter) for parameter in module.parameters()}
+    if not any(id(each) in own for group in trainer.optimizers[0].param_groups for each in group["params"]):
+        raise MisconfigurationException(
+            f"{owner}: configure_optimizers must return an optimizer of the network's weights, got none, or one that "
+            "holds none of them. Return for instance torch.optim.Adam(self.network.parameters())."
+        )
     if isinstance(trainer.optimizers[0], LBFGS):
         raise MisconfigurationException(
             f"{owner}: LBFGS is not supported: its line search needs a loss that changes smoothly with the weights, "

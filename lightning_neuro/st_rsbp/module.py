@@ -2,7 +2,6 @@
 
 import copy
 import warnings
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -12,22 +11,17 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric
 
-from lightning_neuro._lightning import (
-    LightningModule,
-    Trainer,
-    check_same_root,
-    rank_zero_warn,
-)
+from lightning_neuro._lightning import LightningModule, Trainer, check_same_root, rank_zero_warn
 from lightning_neuro.common import checks
 from lightning_neuro.st_rsbp.accumulation import GradientAccumulation
 from lightning_neuro.st_rsbp.boosting import Boosting
 from lightning_neuro.st_rsbp.fit_checks import check_fit, check_options
 from lightning_neuro.st_rsbp.hooked_loss import HookedLoss
 from lightning_neuro.st_rsbp.loss import CountLoss
-from lightning_neuro.st_rsbp.module_inputs import as_encoder, as_network, boosted_index, unpack
+from lightning_neuro.st_rsbp.module_inputs import as_boosting, as_encoder, as_network, boosted_index, inputs_of, unpack
 from lightning_neuro.st_rsbp.network import SpikingNetwork
 from lightning_neuro.st_rsbp.neuron_layer import NeuronLayer
-from lightning_neuro.st_rsbp.regulariser import ExponentialRegulariser
+from lightning_neuro.st_rsbp.regulariser import ExponentialRegulariser, check_regulariser
 from lightning_neuro.st_rsbp.rule import GradientRule, Kind, as_rule
 from lightning_neuro.st_rsbp.saturation import SaturationWatch
 from lightning_neuro.st_rsbp.schedule import inverse_root, step_schedulers
@@ -107,7 +101,8 @@ class STRSBP(LightningModule):
         self.count_loss = CountLoss(desired_count, undesired_count, margin, teacher_forcing)
         self.learning_rate = checks.number(OWNER, "learning_rate", learning_rate, above=0)
         self.rule = as_rule(OWNER, "gradient", gradient)
-        self.regulariser, self.boosting = regulariser, boosting
+        check_regulariser(OWNER, regulariser)
+        self.regulariser, self.boosting = regulariser, as_boosting(OWNER, boosting)
         self.gradient_clip_val = (
             None if gradient_clip_val is None else checks.number(OWNER, "gradient_clip_val", gradient_clip_val, above=0)
         )
@@ -190,18 +185,17 @@ class STRSBP(LightningModule):
             self._step()
         return result.loss
 
-    def validation_step(self, batch: Any, batch_idx: int) -> None:
+    def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Log `val_loss` and `val_accuracy`."""
         self._evaluate(batch, "val")
 
-    def test_step(self, batch: Any, batch_idx: int) -> None:
+    def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Log `test_loss` and `test_accuracy`."""
         self._evaluate(batch, "test")
 
-    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
+    def predict_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
         """Return classes `(B,)`, the first of the largest counts, or counts `(B, K)`, of a batch or of inputs alone."""
-        inputs, _, index = unpack(OWNER, batch) if isinstance(batch, Sequence) else (batch, None, None)
-        counts = self(inputs, index)
+        counts = self(*inputs_of(OWNER, batch))
         return counts if self.predict == "counts" else counts.argmax(1)
 
     def setup(self, stage: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from lightning_neuro.st_rsbp.boosting import Boosting
 from lightning_neuro.st_rsbp.network import SpikingNetwork
 from lightning_neuro.st_rsbp.neuron_layer import NeuronLayer
 
@@ -36,6 +37,35 @@ def as_encoder(owner: str, given: nn.Module | None) -> nn.Module | None:
     return given
 
 
+def as_boosting(owner: str, given: Boosting | None) -> Boosting | None:
+    """Return the weights of samples.
+
+    Raises:
+        TypeError: they are something else.
+    """
+    if given is not None and not isinstance(given, Boosting):
+        raise TypeError(
+            f"{owner}: boosting must be a Boosting or None, got {given!r} ({type(given).__name__}). Give it the size "
+            "of the training set: Boosting(len(training_set))."
+        )
+    return given
+
+
+def inputs_of(owner: str, batch: Any) -> tuple[Tensor, Tensor | None]:
+    """Return inputs and, if there are any, the samples' indices; targets may be missing.
+
+    >>> import torch
+    >>> inputs_of("STRSBP", [torch.ones(1)])
+    (tensor([1.]), None)
+    """
+    if isinstance(batch, Tensor):
+        return batch, None
+    if isinstance(batch, Sequence) and len(batch) == 1 and isinstance(batch[0], Tensor):
+        return batch[0], None
+    inputs, _, index = unpack(owner, batch)
+    return inputs, index
+
+
 def unpack(owner: str, batch: Any) -> tuple[Tensor, Tensor, Tensor | None]:
     """Return inputs, targets and the samples' indices, if there are any.
 
@@ -61,8 +91,8 @@ def boosted_index(owner: str, targets: Tensor, index: Tensor | None) -> Tensor:
     if index is None or targets.ndim != 1 or index.shape != targets.shape or index.is_floating_point():
         raise ValueError(
             f"{owner}: boosting knows samples by index and class, so a batch must be (inputs, targets, index) with "
-            "classes (B,) and integers (B,), the places in the training set. Let the data set return them, or leave "
-            "boosting out."
+            "classes (B,) and integers (B,), the places in the training set. Wrap the data set in Indexed of "
+            "lightning_neuro.spiking.encoding, or leave boosting out."
         )
     return index
 

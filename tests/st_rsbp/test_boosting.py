@@ -35,3 +35,22 @@ def test_state_survives_in_the_middle_of_an_epoch():
     assert torch.equal(first.weights(torch.arange(3)), second.weights(torch.arange(3)))
     with pytest.raises(ValueError, match="holds 3 samples, this data set 4"):
         Boosting(4).load_state_dict(first.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("indices", "error", "told"),
+    [
+        ([0, -1], ValueError, "from 0 to 2, got -1 to 0"),
+        ([0, 3], ValueError, "from 0 to 2, got 0 to 3"),
+        ([0.0, 1.0], TypeError, "must be integers, got torch.float32"),
+        ([True, False], TypeError, "must be integers, got torch.bool"),
+    ],
+)
+def test_indices_outside_are_refused(indices, error, told):
+    boosting, given = Boosting(3), torch.tensor(indices)
+    with pytest.raises(error, match=told):
+        boosting.weights(given)
+    with pytest.raises(error, match=told):
+        boosting.record(given, torch.tensor([0, 0]), torch.tensor([1, 1]))
+    boosting.end_epoch()
+    assert boosting.weights(torch.arange(3)).tolist() == [1, 1, 1]

@@ -114,6 +114,32 @@ def test_predict_gives_classes_or_counts(make_trainer):
     assert torch.equal(torch.cat(make_trainer().predict(model, inputs_alone)), counts)
 
 
+def test_predict_takes_inputs_alone_in_a_tuple_and_several_loaders(make_trainer):
+    model, spikes = learner(), batch()[0]
+    alone = torch.utils.data.DataLoader([(spikes,)], batch_size=None)
+    [found] = make_trainer().predict(model, alone)
+    assert torch.equal(found, model.eval()(spikes).argmax(1))
+    assert len(make_trainer().predict(model, [alone, alone])) == 2
+    trainer = make_trainer()
+    trainer.test(model, [loader(), loader()], verbose=False)
+    assert "test_accuracy/dataloader_idx_1" in trainer.callback_metrics
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int64])
+def test_a_loss_with_targets_of_its_own_forces_nothing_and_hears_nothing_of_desired_counts(make_trainer, dtype):
+    class Total(STRSBP):
+        def loss_on_counts(self, counts, targets):
+            difference = counts.sum(1, keepdim=True) - targets[:, None]
+            return difference.square()[:, 0], difference.expand_as(counts)
+
+    silent = network()
+    silent.layers[1].weight.data.fill_(-1.0)
+    data = [(spikes, (7 + targets).to(dtype)) for spikes, targets in loader()]
+    trainer = make_trainer()
+    trainer.fit(learner(silent, kind=Total, desired_count=35), torch.utils.data.DataLoader(data, batch_size=None))
+    assert trainer.callback_metrics["st_rsbp/teacher_forced"] == 0
+
+
 def test_hooks_set_loss_and_wanted_counts(make_trainer):
     class Own(STRSBP):
         def target_counts(self, counts, targets):
@@ -222,6 +248,14 @@ def test_optimizers_that_could_not_work_are_refused(make_trainer, make, told):
         make_trainer().fit(learner(kind=kind), loader())
 
 
+@pytest.mark.filterwarnings("ignore:`LightningModule.configure_optimizers` returned `None`")
+@pytest.mark.parametrize("make", [lambda p: None, lambda p: SGD([nn.Parameter(torch.zeros(1))], lr=0.1)])
+def test_an_optimizer_of_nothing_is_refused(make_trainer, make):
+    kind = type("Own", (WithOptimizers,), {"made": staticmethod(make)})
+    with pytest.raises(MisconfigurationException, match="must return an optimizer of the network's weights"):
+        make_trainer().fit(learner(kind=kind), loader())
+
+
 def test_schedulers_of_ones_own_keep_interval_and_frequency(make_trainer):
     def made(parameters):
         optimizer = SGD(parameters, lr=1.0)
@@ -260,6 +294,10 @@ def test_options_of_the_trainer_are_sent_to_the_module(make_trainer, options, to
         ({"gradient_clip_val": -1.0}, ValueError, "gradient_clip_val must be greater than 0"),
         ({"gradient_clip_algorithm": "sum"}, ValueError, "gradient_clip_algorithm must be one of"),
         ({"undesired_count": 50}, ValueError, "undesired_count must be at least 0 and at most 35"),
+        ({"teacher_forcing": "no"}, TypeError, "teacher_forcing must be True or False, got 'no'"),
+        ({"boosting": 5}, TypeError, r"boosting must be a Boosting or None, got 5 .*Boosting\(len\(training_set\)\)"),
+        ({"boosting": True}, TypeError, "boosting must be a Boosting or None, got True"),
+        ({"regulariser": 0.1}, TypeError, "STRSBP: regulariser must be an ExponentialRegulariser or None"),
         ({"predict": "spikes"}, ValueError, "predict must be one of 'classes', 'counts'"),
     ],
 )

@@ -51,7 +51,7 @@ class PoissonEncoder(nn.Module):
         self.num_steps = checks.integer(owner, "num_steps", num_steps, at_least=1)
         self.max_rate = checks.number(owner, "max_rate", max_rate, above=0, at_most=1)
         self.first_step = checks.integer(owner, "first_step", first_step, at_least=0, at_most=self.num_steps)
-        self.fixed = fixed
+        self.fixed = checks.flag(owner, "fixed", fixed)
         self.seed = checks.integer(owner, "seed", seed, at_least=0)
         self._generators: dict[str, torch.Generator] = {}
         self._restored: dict[str, Tensor] = {}
@@ -120,7 +120,10 @@ class PoissonEncoder(nn.Module):
     def _sample_seeds(self, index: Tensor | None, count: int) -> list[int]:
         owner = type(self).__name__
         if index is None:
-            raise ValueError(f"{owner}: fixed=True needs the index of each sample. Call encoder(x, index).")
+            raise ValueError(
+                f"{owner}: fixed=True needs the index of each sample. Call encoder(x, index), or train with batches "
+                "(inputs, targets, index), which Indexed(dataset) makes."
+            )
         if not isinstance(index, Tensor) or index.is_floating_point() or index.dtype == torch.bool:
             raise TypeError(f"{owner}: index must be a tensor of integers, got {getattr(index, 'dtype', type(index))}.")
         if index.shape != (count,) or (count and index.min() < 0):
