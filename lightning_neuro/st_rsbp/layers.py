@@ -8,7 +8,12 @@ from torch import Tensor, nn
 from lightning_neuro.common import checks
 from lightning_neuro.st_rsbp import kernels
 from lightning_neuro.st_rsbp.activity import Activity
-from lightning_neuro.st_rsbp.connectivity import Connectivity, DenseConnectivity
+from lightning_neuro.st_rsbp.connectivity import (
+    Connectivity,
+    DenseConnectivity,
+    RandomConnectivity,
+    ReservoirConnectivity,
+)
 from lightning_neuro.st_rsbp.initial_weights import INITS, Init, as_generator, draw_
 from lightning_neuro.st_rsbp.lateral import lateral_weight
 from lightning_neuro.st_rsbp.neuron_layer import NeuronLayer
@@ -182,7 +187,7 @@ class RecurrentSpikingLayer(DenseNeuronLayer):
         out_features: int,
         *,
         threshold: float,
-        connectivity: Connectivity | str = "dense",
+        connectivity: RandomConnectivity | ReservoirConnectivity | Connectivity | str = "dense",
         tau_m: float = 64.0,
         tau_s: float = 8.0,
         refractory: int = 2,

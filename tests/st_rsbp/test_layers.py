@@ -86,3 +86,13 @@ def test_initial_weights_have_their_distribution(init, std):
 def test_impossible_layers_and_inputs_are_refused(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_a_configuration_file_names_the_connectivity_in_short():
+    jsonargparse = pytest.importorskip("jsonargparse")
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(RecurrentSpikingLayer, "layer")
+    wanted = {"class_path": "RandomConnectivity", "init_args": {"probability": 0.1}}
+    sizes = {"in_features": 4, "out_features": 3, "threshold": 1.0}
+    found = parser.parse_object({"layer": sizes | {"connectivity": wanted}}).layer.connectivity
+    assert vars(found) == {"probability": 0.1, "self_connections": True}
