@@ -90,7 +90,12 @@ def from_snntorch(module: nn.Module) -> SpikingNetwork:
             f"{FROM}: module must be an nn.Sequential, got {type(module).__name__}: in which order another module "
             "calls its parts cannot be read. Put its layers and neurons into an nn.Sequential; they may be shared."
         )
-    layers = [to_layer(*pair) for pair in _pairs(module)]
+    pairs = list(_pairs(module))
+    layers = [to_layer(*pair) for pair in pairs]
+    for (name, *_), before, layer in zip(pairs[1:], layers, layers[1:], strict=False):
+        made, taken = getattr(before, "out_features", None), getattr(layer, "in_features", None)
+        if made is not None and taken is not None and made != taken:
+            refuse(FROM, name, f"takes {taken} features, while {made} neurons stand before it", "Adapt its sizes.")
     if not layers:
         raise ValueError(f"{FROM}: module is empty. Give pairs of synapses and neurons.")
     return SpikingNetwork(*layers)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from snntorch import RSynaptic
 from torch import Tensor, nn
 
@@ -107,6 +108,9 @@ def _copy(name: str, source: Any, layer: NeuronLayer, weight_name: str) -> None:
     if source.bias is not None and source.bias.count_nonzero():
         refuse(FROM, name, "has a bias, which ST-RSBP does not have", "Build it with bias=False.")
     weight: Tensor = source.weight
+    if weight.dtype not in (torch.float32, torch.float64):
+        what = f"has weights of {weight.dtype}, in which membranes miss spikes"
+        refuse(FROM, name, what, "Convert the module first, with .float().")
     old = layer.get_parameter(weight_name)
     if weight.shape != old.shape:
         refuse(FROM, name, f"has a weight of {tuple(weight.shape)}, expected {tuple(old.shape)}", "Adapt its sizes.")

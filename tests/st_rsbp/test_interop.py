@@ -372,3 +372,17 @@ class TestRefusedImport:
     def test_inhibition(self):
         with pytest.raises(ValueError, match="'1' has inhibition"):
             from_snntorch(nn.Sequential(linear(), Neuron(0.5, 0.5, inhibition=True)))
+
+
+@pytest.mark.parametrize(
+    ("second", "half", "told"),
+    [
+        (5, False, "'2' takes 5 features, while 4 neurons stand before it"),
+        (4, True, "'0' has weights of torch.float16"),
+    ],
+)
+def test_sizes_and_types_that_do_not_fit_are_named(second, half, told):
+    make = lambda: snntorch.Synaptic(alpha=0.875, beta=0.9, threshold=4.0, reset_mechanism="zero")  # noqa: E731
+    net = nn.Sequential(nn.Linear(3, 4, bias=False), make(), nn.Linear(second, 2, bias=False), make())
+    with pytest.raises(ValueError, match=told):
+        from_snntorch(net.half() if half else net)
