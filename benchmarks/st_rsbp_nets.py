@@ -81,7 +81,7 @@ class Contender(ABC):
         """Scale a layer's weights until it fires at `HIDDEN_RATE`, by bisection on a few samples."""
         own, inputs = [weight.clone() for weight in weights], self.inputs[:, :4]
         low, high = math.log(1e-3), math.log(1e3)
-        for _ in range(14):
+        for _ in range(11):
             middle = (low + high) / 2
             for weight, first in zip(weights, own, strict=True):
                 weight.copy_(first * math.exp(middle))
