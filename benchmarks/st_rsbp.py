@@ -179,9 +179,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for threads in sorted(options.threads, reverse=True):
         for size in SIZES:
             title = f"Step at B, T, M, N, K = {size}, threads: {threads}"
-            sections[title], sections[f"{title}: floors"] = lines, floors = timed(
-                made[size], size, options.rounds, threads
-            )
+            lines, floors = timed(made[size], size, options.rounds, threads)
+            sections |= {title: lines, f"{title}: floors": floors}
             print(table(title, lines), floor_table(title, floors), sep="\n", flush=True)
     if sys.platform == "linux":
         title = "Peak memory of two steps above the libraries'"
