@@ -71,7 +71,13 @@ def factorised_(coupling: Tensor, diagonal: Tensor, right: Tensor) -> Tensor:
     """Return y by LU factorisation, not finite where a system is singular; overwrites `coupling`."""
     matrix = coupling.neg_()
     matrix.diagonal(dim1=1, dim2=2).add_(diagonal)
-    return torch.linalg.solve_ex(matrix, right[:, None], left=False)[0][:, 0]
+    if matrix.device.type != "cpu":
+        return torch.linalg.solve_ex(matrix, right[:, None], left=False)[0][:, 0]
+    # One by one: torch 2.13's batched factorisation can go wrong on the CPU after the number of threads was raised.
+    solution = torch.empty_like(right)
+    for place, system in enumerate(matrix):
+        solution[place] = torch.linalg.solve_ex(system, right[place, None], left=False)[0][0]
+    return solution
 
 
 def _rounds_left(change: float, factor: float, enough: float) -> float:
