@@ -27,9 +27,9 @@ from torch import nn
 from torch.optim import Adam, Optimizer
 
 from lightning_neuro import GradientActivation, GradientActivationOptimizer
-from lightning_neuro._lightning import Callback, Trainer
+from lightning_neuro._lightning import Callback
 from lightning_neuro.data import image_data
-from lightning_neuro.demo.training import quiet_lightning
+from lightning_neuro.demo.training import make_trainer, quiet_lightning
 
 RESULTS = Path(__file__).parent / "results" / "gradient_activation_accuracy.json"
 TUNING_SEED = 1000
@@ -138,17 +138,11 @@ def train(arm: Arm, rate: float, seed: int, plan: Plan, *, final: bool) -> Recor
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = SmallCnn(data.image_shape, data.num_classes, arm.optimizer, rate)
-        trainer = Trainer(
+        trainer = make_trainer(
             max_epochs=plan.epochs,
             callbacks=arm.callbacks(),
             gradient_clip_val=arm.clip_norm,
-            accelerator="cpu",
-            devices=1,
-            logger=False,
-            enable_checkpointing=False,
             enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
             limit_val_batches=0 if final else 1.0,
             check_val_every_n_epoch=plan.epochs,
         )

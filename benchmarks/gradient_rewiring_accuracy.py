@@ -27,10 +27,10 @@ import torch
 from recorded_runs import Record, RecordedRuns
 from static_spiking_net import StaticSpikingNet
 
-from lightning_neuro._lightning import ROOT, Callback, Trainer
+from lightning_neuro._lightning import ROOT, Callback
 from lightning_neuro.common.plotting import curves, to_svg
 from lightning_neuro.data import image_data
-from lightning_neuro.demo.training import quiet_lightning
+from lightning_neuro.demo.training import make_trainer, quiet_lightning
 
 RESULTS = Path(__file__).parent / "results"
 PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "gradient_rewiring_accuracy.svg"
@@ -130,16 +130,10 @@ def train(arm: str, target: float, rate: float, seed: int, plan: Plan, *, final:
     with torch.random.fork_rng(devices=[]), quiet_lightning():
         torch.manual_seed(seed)
         net = StaticSpikingNet(data.num_features, data.num_classes, rate, plan.num_steps, plan.hidden)
-        trainer = Trainer(
+        trainer = make_trainer(
             max_epochs=plan.epochs,
             callbacks=ARMS[arm](net, target, plan, seed),
-            accelerator="cpu",
-            devices=1,
-            logger=False,
-            enable_checkpointing=False,
             enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
             limit_val_batches=0 if final else 1.0,
             check_val_every_n_epoch=plan.epochs,
         )

@@ -11,10 +11,9 @@ written to `--out` at once, and runs found there are not repeated. From the top 
     OMP_NUM_THREADS=1 python benchmarks/japanese_vowels.py
 """
 
-import argparse
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -23,7 +22,7 @@ from typing import Any
 
 import torch
 from gradient_rewiring_accuracy import spread
-from recorded_runs import Record, RecordedRuns
+from recorded_runs import Record, RecordedRuns, planned
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -178,15 +177,7 @@ def table(runs: Sequence[Record]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Speakers of Japanese vowels.")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    for name, default in asdict(Plan()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
-    options = vars(parser.parse_args(arguments))
-    out, seeds = options.pop("out"), options.pop("seeds")
-    plan = Plan(**options)
-    runs = RecordedRuns(out, asdict(plan))
+    plan, seeds, runs = planned("Speakers of Japanese vowels.", Plan, RESULTS, arguments)
     compare(seeds, plan, runs)
     print(table(runs.runs))
 

@@ -1,13 +1,16 @@
 """Runs of an experiment in a file that is rewritten after each, so that what is there is not repeated."""
 
+import argparse
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from facts import facts
 
 Record = dict[str, Any]
+Plan = TypeVar("Plan")  # a dataclass
 
 
 class RecordedRuns:
@@ -47,3 +50,25 @@ class RecordedRuns:
         draft = self.path.with_suffix(".draft")
         draft.write_text(json.dumps(content, indent=1) + "\n")
         draft.replace(self.path)
+
+
+def planned(
+    description: str, plan_type: type[Plan], out: Path, arguments: Sequence[str] | None
+) -> tuple[Plan, list[int], RecordedRuns]:
+    """Read a plan, the seeds and where runs are kept from the command line, and open the runs.
+
+    Args:
+        description: of the script.
+        plan_type: a dataclass; every field becomes an option.
+        out: where runs are kept if nothing else is said.
+        arguments: of the command line; None for this process's own.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--out", type=Path, default=out)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    for name, default in asdict(plan_type()).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
+    options = vars(parser.parse_args(arguments))
+    path, seeds = options.pop("out"), options.pop("seeds")
+    plan = plan_type(**options)
+    return plan, seeds, RecordedRuns(path, asdict(plan))

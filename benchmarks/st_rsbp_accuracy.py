@@ -24,10 +24,11 @@ from recorded_runs import Record, RecordedRuns
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from lightning_neuro._lightning import Callback, LightningModule, Trainer
+from lightning_neuro._lightning import LightningModule, Trainer
 from lightning_neuro.data import ImageDataModule, image_data
+from lightning_neuro.demo.st_rsbp import Stopwatch
 from lightning_neuro.demo.through_time import ThroughTime
-from lightning_neuro.demo.training import quiet_lightning
+from lightning_neuro.demo.training import make_trainer, quiet_lightning
 from lightning_neuro.spiking.encoding import PoissonEncoder
 from lightning_neuro.st_rsbp import RecurrentSpikingLayer, SpikingLayer, SpikingNetwork
 from lightning_neuro.st_rsbp.module import STRSBP
@@ -76,21 +77,13 @@ class BackThroughTime(Cosine, ThroughTime):
     """The same network in snnTorch."""
 
 
-class Best(Callback):
+class Best(Stopwatch):
     """Keeps the weights with the best validation accuracy, and the time that training batches took."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.accuracy: list[float] = []
         self.weights: dict[str, Any] = {}
-        self.seconds, self._started = 0.0, 0.0
-
-    def on_train_batch_start(self, *arguments: Any) -> None:
-        """Start the clock."""
-        self._started = time.perf_counter()
-
-    def on_train_batch_end(self, *arguments: Any) -> None:
-        """Stop it."""
-        self.seconds += time.perf_counter() - self._started
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look whether this is the best so far."""
@@ -128,25 +121,15 @@ def images(plan: Plan) -> ImageDataModule:
     )
 
 
-def trainer(callbacks: Sequence[Callback] = (), **options: Any) -> Trainer:
-    return Trainer(
-        accelerator="cpu",
-        devices=1,
-        logger=False,
-        callbacks=list(callbacks),
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        **options,
-    )
+def trainer(**options: Any) -> Trainer:
+    return make_trainer(enable_progress_bar=False, **options)
 
 
 def train(arm: str, rate: float, plan: Plan, limit: int | None = None) -> Record:
     """Train one arm for the time of the plan, or for a limited number of steps, and test it."""
     with torch.random.fork_rng(devices=[]), quiet_lightning():
         timed = Best()
-        trainer([timed], max_steps=2 * TIMED_STEPS, limit_val_batches=0).fit(
+        trainer(callbacks=[timed], max_steps=2 * TIMED_STEPS, limit_val_batches=0).fit(
             build(arm, images(plan), rate, plan), images(plan)
         )
         step = timed.seconds / (2 * TIMED_STEPS)
@@ -156,7 +139,7 @@ def train(arm: str, rate: float, plan: Plan, limit: int | None = None) -> Record
         model = build(arm, data, rate, plan)
         model.total_steps = steps
         wall = time.perf_counter()
-        fitting = trainer([best], max_steps=steps)
+        fitting = trainer(callbacks=[best], max_steps=steps)
         fitting.fit(model, data)
         (val,) = trainer().validate(model, data, verbose=False)
         best.accuracy.append(round(val["val_accuracy"], 6))

@@ -12,11 +12,10 @@ at once, and runs found there are not repeated. From the top of the checkout:
     OMP_NUM_THREADS=1 python benchmarks/temporal_order.py
 """
 
-import argparse
 import copy
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 from gradient_rewiring_accuracy import spread
-from recorded_runs import Record, RecordedRuns
+from recorded_runs import Record, RecordedRuns, planned
 from sklearn.linear_model import LogisticRegression
 from spike_training import Recipe, predictions, training
 from torch import Tensor
@@ -195,15 +194,7 @@ def table(runs: Sequence[Record]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Patterns told apart by order alone.")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    for name, default in asdict(Plan()).items():
-        parser.add_argument(f"--{name}", type=type(default), default=default)
-    options = vars(parser.parse_args(arguments))
-    out, seeds = options.pop("out"), options.pop("seeds")
-    plan = Plan(**options)
-    runs = RecordedRuns(out, asdict(plan))
+    plan, seeds, runs = planned("Patterns told apart by order alone.", Plan, RESULTS, arguments)
     compare(seeds, plan, runs)
     print(table(runs.runs))
 
