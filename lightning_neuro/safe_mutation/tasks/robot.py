@@ -37,8 +37,8 @@ def initial_state(maze: Maze, count: int, dtype: torch.dtype, device: torch.devi
     return row.repeat(count, 1)
 
 
-def advance(state: Tensor, actions: Tensor, tables: WallTables, repeat: int = 1) -> Tensor:
-    """The robots after `repeat` steps with the same actions.
+def advance(state: Tensor, actions: Tensor, tables: WallTables) -> Tensor:
+    """The robots one step later.
 
     A step moves a robot along its old heading with its new speed, then turns it. A place nearer than the radius to a
     wall is refused: the robot stays where it is, keeps its speed, and counts a collision.
@@ -47,18 +47,16 @@ def advance(state: Tensor, actions: Tensor, tables: WallTables, repeat: int = 1)
         state: `(P, 7)`.
         actions: `(P, 2)`, turn and speed from 0 to 1; 0.5 is rest. What lies outside is clipped.
         tables: of the maze.
-        repeat: number of steps.
 
     Returns:
         `(P, 7)`.
+
+    >>> from lightning_neuro.safe_mutation.tasks.maze import HARD_MAZE
+    >>> state, tables = initial_state(HARD_MAZE, 1, torch.float64), HARD_MAZE.tables(torch.float64)
+    >>> advance(state, torch.tensor([[0.6, 1.0]], dtype=torch.float64), tables)[0, :5].round(decimals=4).tolist()
+    [36.2, 184.0, 0.2, 0.2, 0.2]
     """
     wanted = (actions.clamp(0, 1) - 0.5) * (2 * MOST_SPEED)
-    for _ in range(repeat):
-        state = _step(state, wanted, tables)
-    return state
-
-
-def _step(state: Tensor, wanted: Tensor, tables: WallTables) -> Tensor:
     spin, speed = _approach(state[:, SPIN], wanted[:, 0]), _approach(state[:, SPEED], wanted[:, 1])
     angle = state[:, HEADING] * (math.pi / 180)
     here = state[:, :2]
@@ -67,8 +65,7 @@ def _step(state: Tensor, wanted: Tensor, tables: WallTables) -> Tensor:
     place = torch.where(refused[:, None], here, there)
     heading = state[:, HEADING] + spin
     heading = torch.where(heading > 360, heading - 360, torch.where(heading < 0, heading + 360, heading))
-    to_goal = place - tables.goal
-    nearest = torch.minimum(state[:, NEAREST], to_goal.square().sum(1).sqrt())
+    nearest = torch.minimum(state[:, NEAREST], (place - tables.goal).square().sum(1).sqrt())
     collisions = state[:, COLLISIONS] + refused
     return torch.stack([place[:, 0], place[:, 1], heading, speed, spin, collisions, nearest], dim=1)
 
