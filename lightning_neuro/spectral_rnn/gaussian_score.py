@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy import linalg
 
 from lightning_neuro.common import checks
-from lightning_neuro.spectral_rnn.gaussian_statistics import GaussianStatistics, inverse, shrink
+from lightning_neuro.spectral_rnn.gaussian_statistics import SMALLEST_EIGENVALUE, GaussianStatistics, inverse, shrink
 from lightning_neuro.spectral_rnn.score import LocalScore, require_fitted
 from lightning_neuro.spectral_rnn.series import Array, SeriesLike, Steps, arrays, usable_steps
 
@@ -32,6 +32,7 @@ class IIDGaussianScore:
 
     mean_: Array
     covariance_: Array
+    precision_: Array
 
     def __init__(
         self, mean: npt.ArrayLike | None = None, covariance: npt.ArrayLike | None = None, *, shrinkage: float = 0.0
@@ -39,6 +40,7 @@ class IIDGaussianScore:
         self.shrinkage = checks.number("IIDGaussianScore", "shrinkage", shrinkage, at_least=0)
         if covariance is not None:
             self.covariance_ = _covariance("IIDGaussianScore", "covariance", covariance)
+            self.precision_ = inverse(self.covariance_)
             self.mean_ = _mean("IIDGaussianScore", mean, len(self.covariance_))
 
     def fit(self, series: SeriesLike) -> Self:
@@ -50,6 +52,7 @@ class IIDGaussianScore:
         statistics.check("IIDGaussianScore", shrinkage=self.shrinkage)
         self.mean_ = statistics.means()[1]
         self.covariance_ = shrink(statistics.covariances()[2], self.shrinkage)
+        self.precision_ = inverse(self.covariance_)
         return self
 
     def reach(self, *, interior: bool = False) -> tuple[int, int]:
@@ -60,7 +63,7 @@ class IIDGaussianScore:
         """Return the score of a series `(T, Dx)` and its usable steps; see `ScoreModel`."""
         require_fitted(self, "covariance_")
         steps = usable_steps(x, *self.reach(interior=interior))
-        precision = inverse(self.covariance_)
+        precision = self.precision_
         none = np.zeros_like(precision)
         s = _finite(x - self.mean_) @ precision
         end = s[steps]
@@ -104,6 +107,7 @@ class GaussianAR1Score:
     mean_: Array
     transition_: Array
     covariance_: Array
+    precision_: Array
 
     def __init__(
         self,
@@ -118,6 +122,7 @@ class GaussianAR1Score:
             raise ValueError("GaussianAR1Score: transition and noise_covariance must be given both or not at all.")
         if transition is not None and noise_covariance is not None:
             self.covariance_ = _covariance("GaussianAR1Score", "noise_covariance", noise_covariance)
+            self.precision_ = inverse(self.covariance_)
             self.transition_ = _square("GaussianAR1Score", "transition", transition, len(self.covariance_))
             self.mean_ = _mean("GaussianAR1Score", mean, len(self.covariance_))
 
@@ -133,7 +138,14 @@ class GaussianAR1Score:
         early = shrink(early, self.shrinkage)
         phi = linalg.solve(early, crossed.T, assume_a="pos").T
         residual = late - phi @ crossed.T - crossed @ phi.T + phi @ early @ phi.T
-        self.transition_, self.covariance_ = phi, shrink((residual + residual.T) / 2, self.shrinkage)
+        residual = (residual + residual.T) / 2
+        if self.shrinkage == 0 and linalg.eigvalsh(residual, late)[0] < SMALLEST_EIGENVALUE:
+            raise ValueError(
+                "GaussianAR1Score: x_t must not follow from x_{t-1} without noise, got data in which a direction does. "
+                "Project x on fewer columns, or set shrinkage to 1e-3 or so."
+            )
+        self.transition_, self.covariance_ = phi, shrink(residual, self.shrinkage)
+        self.precision_ = inverse(self.covariance_)
         # The mean that makes the innovations average to zero: (I - Phi) m = mean(x_t) - Phi mean(x_{t-1}).
         self.mean_ = before + linalg.lstsq(np.eye(len(phi)) - phi, now - before)[0]
         return self
@@ -146,7 +158,7 @@ class GaussianAR1Score:
         """Return the score of a series `(T, Dx)` and its usable steps; see `ScoreModel`."""
         require_fitted(self, "transition_")
         steps = usable_steps(x, *self.reach(interior=interior))
-        precision = inverse(self.covariance_)
+        precision = self.precision_
         crossed = -precision @ self.transition_
         inner = precision - self.transition_.T @ crossed
         # Row t - 1 of `r` belongs to step t, and so does row t - 1 of `s`.

@@ -8,7 +8,8 @@ from scipy import linalg
 
 from lightning_neuro.spectral_rnn.series import Array, usable_steps
 
-SMALLEST_CORRELATION_EIGENVALUE = 1e-10
+SMALLEST_EIGENVALUE = 1e-10
+"""Of a correlation matrix, or of a covariance relative to another: below, data count as degenerate."""
 
 
 @dataclass
@@ -105,7 +106,7 @@ class GaussianStatistics:
                 f"{owner}: the columns of x must vary, got constant ones at {constant.tolist()}. Drop them."
             )
         correlation = covariance / np.outer(std, std)
-        if shrinkage == 0 and linalg.eigvalsh(correlation)[0] < SMALLEST_CORRELATION_EIGENVALUE:
+        if shrinkage == 0 and linalg.eigvalsh(correlation)[0] < SMALLEST_EIGENVALUE:
             raise ValueError(
                 f"{owner}: the columns of x must be linearly independent, got dependent ones. "
                 "Project x on its principal components, or set shrinkage to 1e-3 or so."
