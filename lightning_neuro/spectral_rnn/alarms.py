@@ -1,0 +1,33 @@
+"""What a user should hear of, because it goes wrong without an error."""
+
+
+class SpectralWarning(UserWarning):
+    """Something in the data or the model makes a spectral estimate doubtful."""
+
+
+class ParallelOutputsWarning(SpectralWarning):
+    """Two neurons have nearly parallel output weights, so their input weights mix."""
+
+
+class WeakComponentWarning(SpectralWarning):
+    """A component hardly stands out of the noise; the recurrent weights are refused, and set to 0."""
+
+
+class VanishingMomentWarning(SpectralWarning):
+    """The moment that should carry the input weights is not distinguishable from noise."""
+
+
+class DroppedSequencesWarning(SpectralWarning):
+    """Sequences were left out, because they are not finite."""
+
+
+class UnstableRecurrenceWarning(SpectralWarning):
+    """The recurrent weights had to be shrunk for the model to be stable."""
+
+
+class RefinementWarning(SpectralWarning):
+    """Refinement stopped before it settled; the best iterate is returned."""
+
+
+class MemorylessNeuronWarning(SpectralWarning):
+    """A neuron of a bidirectional network has no recurrent weight either way, so its direction is arbitrary."""
