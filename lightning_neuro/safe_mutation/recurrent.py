@@ -65,26 +65,28 @@ class _MatmulLayer(nn.RNNBase):
         if self.batch_first and input.ndim == 3:
             sequence = sequence.transpose(0, 1)
         start = self._start(sequence, hx, batched=input.ndim == 3)
-        outputs, final = self._run(sequence, start)
+        units, final = self._run(sequence.permute(2, 0, 1), start)
+        outputs = units.permute(1, 2, 0).contiguous()
         if input.ndim == 2:
             outputs, final = outputs.squeeze(1), tuple(part.squeeze(1) for part in final)
         elif self.batch_first:
             outputs = outputs.transpose(0, 1)
         return outputs, final if isinstance(self, nn.LSTM) else final[0]
 
-    def _run(self, sequence: Tensor, start: State) -> tuple[Tensor, State]:
+    def _run(self, units: Tensor, start: State) -> tuple[Tensor, State]:
+        """Run all layers over units `(I, T, B)`; the states are torch's, `(layers, B, H)`."""
         step, directions, finals = step_of(self), 2 if self.bidirectional else 1, []
         for level in range(self.num_layers):
             outputs = []
             for direction in range(directions):
                 weights = self._weights(f"_l{level}" + ("_reverse" if direction else ""))
-                gates = input_gates(sequence.flatten(0, 1), weights, step).unflatten(0, sequence.shape[:2])
-                state = tuple(part[level * directions + direction] for part in start)
+                gates = input_gates(units.flatten(1), weights, step).unflatten(1, units.shape[1:])
+                state = tuple(part[level * directions + direction].t() for part in start)
                 output, final = scan(gates, state, weights, step, reverse=bool(direction))
                 outputs.append(output)
-                finals.append(final)
-            sequence = torch.cat(outputs, dim=-1) if directions == 2 else outputs[0]
-        return sequence, tuple(map(torch.stack, zip(*finals, strict=True)))
+                finals.append([part.t() for part in final])
+            units = torch.cat(outputs) if directions == 2 else outputs[0]
+        return units, tuple(map(torch.stack, zip(*finals, strict=True)))
 
     def _weights(self, suffix: str) -> CellWeights:
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
@@ -125,14 +127,13 @@ class _MatmulCell(nn.RNNCellBase):
         rows = input if input.ndim == 2 else input.unsqueeze(0)
         pair = isinstance(self, nn.LSTMCell)
         if hx is None:
-            state: State = (rows.new_zeros(len(rows), self.hidden_size),) * (2 if pair else 1)
+            state: State = (rows.new_zeros(self.hidden_size, len(rows)),) * (2 if pair else 1)
         else:
-            state = tuple(part if input.ndim == 2 else part.unsqueeze(0) for part in (hx if pair else (hx,)))
+            state = tuple(part.reshape(-1, self.hidden_size).t() for part in (hx if pair else (hx,)))
         weights = CellWeights(self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
         step = step_of(self)
-        state = step(input_gates(rows, weights, step), state, weights)
-        if input.ndim == 1:
-            state = tuple(part.squeeze(0) for part in state)
+        state = step(input_gates(rows.t(), weights, step), state, weights)
+        state = tuple(part.t().contiguous() if input.ndim == 2 else part.squeeze(1) for part in state)
         return state if pair else state[0]
 
 

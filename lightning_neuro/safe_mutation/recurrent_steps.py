@@ -1,7 +1,8 @@
 """One step of each recurrent cell, in matrix products that torch can batch over weights.
 
 The parts of the gates that come from the input are made for all steps at once; a step adds what comes from the state.
-Equations and order of the gates are those of `torch.nn.RNN`, `LSTM` and `GRU`.
+Equations and order of the gates are those of `torch.nn.RNN`, `LSTM` and `GRU`. Units come before states, `(H, B)`: so
+each gate is one block of memory, and a product with an input that a whole population shares is one product.
 """
 
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 State = tuple[Tensor, ...]
+FEW_COLUMNS = 8
 
 
 @dataclass(frozen=True)
@@ -36,45 +38,50 @@ Step = Callable[[Tensor, State, CellWeights], State]
 
 
 def input_gates(inputs: Tensor, weights: CellWeights, step: Step) -> Tensor:
-    """Return the part of the gates that comes from inputs `(N, I)`: `(N, G H)`."""
+    """Return the part of the gates that comes from inputs `(I, N)`: `(G H, N)`."""
     bias = weights.input_bias
     if bias is not None and weights.hidden_bias is not None and step is not gru_step:
         bias = bias + weights.hidden_bias
-    return product(inputs, weights.input, bias)
+    gates = product(weights.input, inputs)
+    return gates if bias is None else gates + bias.unsqueeze(-1)
 
 
-def product(inputs: Tensor, weight: Tensor, start: Tensor | None) -> Tensor:
-    """Return `start + inputs @ weight^T`."""
-    return inputs @ weight.t() if start is None else torch.addmm(start, inputs, weight.t())
+def product(weight: Tensor, units: Tensor) -> Tensor:
+    """Return `weight @ units` for units `(I, N)`.
+
+    Batched over weights, a product from the left with few columns takes torch three times as long as its transpose.
+    """
+    return (units.t() @ weight.t()).t() if units.shape[1] < FEW_COLUMNS else weight @ units
 
 
 def tanh_step(gates: Tensor, state: State, weights: CellWeights) -> State:
     """Return `h' = tanh(gates + W h)`."""
-    return (product(state[0], weights.hidden, gates).tanh(),)
+    return ((gates + product(weights.hidden, state[0])).tanh(),)
 
 
 def relu_step(gates: Tensor, state: State, weights: CellWeights) -> State:
     """Return `h' = relu(gates + W h)`."""
-    return (product(state[0], weights.hidden, gates).relu(),)
+    return ((gates + product(weights.hidden, state[0])).relu(),)
 
 
 def lstm_step(gates: Tensor, state: State, weights: CellWeights) -> State:
     """Return `c' = f c + i g` and `h' = o tanh(c')`, projected if there is a projection."""
     hidden, cell = state
-    gates = product(hidden, weights.hidden, gates)
-    into, keep, candidate, out = gates.chunk(4, dim=-1)
+    into, keep, candidate, out = (gates + product(weights.hidden, hidden)).chunk(4)
     cell = keep.sigmoid() * cell + into.sigmoid() * candidate.tanh()
     hidden = out.sigmoid() * cell.tanh()
-    return (hidden if weights.projection is None else hidden @ weights.projection.t(), cell)
+    return (hidden if weights.projection is None else product(weights.projection, hidden), cell)
 
 
 def gru_step(gates: Tensor, state: State, weights: CellWeights) -> State:
     """Return `h' = (1 - z) n + z h` with `n = tanh(gates_n + r (W_n h + b_n))`."""
     (hidden,) = state
-    size = hidden.shape[-1]
-    recurrent = product(hidden, weights.hidden, weights.hidden_bias)
-    reset, update = (gates[..., : 2 * size] + recurrent[..., : 2 * size]).sigmoid().chunk(2, dim=-1)
-    candidate = (gates[..., 2 * size :] + reset * recurrent[..., 2 * size :]).tanh()
+    size = hidden.shape[0]
+    recurrent = product(weights.hidden, hidden)
+    if weights.hidden_bias is not None:
+        recurrent = recurrent + weights.hidden_bias.unsqueeze(-1)
+    reset, update = (gates[: 2 * size] + recurrent[: 2 * size]).sigmoid().chunk(2)
+    candidate = (gates[2 * size :] + reset * recurrent[2 * size :]).tanh()
     return (candidate + update * (hidden - candidate),)
 
 
@@ -82,17 +89,17 @@ def scan(gates: Tensor, state: State, weights: CellWeights, step: Step, reverse:
     """Run a cell over the steps of a sequence.
 
     Args:
-        gates: the part from the inputs, `(T, B, G H)`.
-        state: at the start, `(B, H)` each.
+        gates: the part from the inputs, `(G H, T, B)`.
+        state: at the start, `(H, B)` each.
         weights: of the cell.
         step: of the cell.
         reverse: whether the last step comes first.
 
     Returns:
-        Hidden units at each step `(T, B, H)`, in the order of the inputs, and the state at the end.
+        Hidden units at each step `(H, T, B)`, in the order of the inputs, and the state at the end.
     """
     outputs = []
-    for now in reversed(gates.unbind()) if reverse else gates.unbind():
+    for now in reversed(gates.unbind(1)) if reverse else gates.unbind(1):
         state = step(now, state, weights)
         outputs.append(state[0])
-    return torch.stack(outputs[::-1] if reverse else outputs), state
+    return torch.stack(outputs[::-1] if reverse else outputs, dim=1), state
