@@ -69,7 +69,12 @@ class SingleEnvironments:
         self.observation_space = self._envs[0].observation_space
         self.action_space = self._envs[0].action_space
         space = self.observation_space
-        self._stack = lambda rows: concatenate(space, rows, create_empty_array(space, len(rows)))
+
+        def stack(rows: Sequence[Any]) -> Any:
+            room: Any = create_empty_array(space, len(rows))
+            return concatenate(space, rows, room)
+
+        self._stack = stack
 
     def reset(self, seeds: Sequence[int]) -> Any:
         """Start an episode in the first slots."""

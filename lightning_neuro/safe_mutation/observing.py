@@ -48,7 +48,8 @@ def _flat(space: "gymnasium.Space[Any]", observations: Any) -> np.ndarray:
     from gymnasium.spaces import flatten
     from gymnasium.vector.utils import batch_space, iterate
 
-    return np.stack([flatten(space, each) for each in iterate(batch_space(space, 1), observations)])
+    each = iterate(batch_space(space, 1), observations)
+    return np.stack([np.asarray(flatten(space, one)) for one in each])
 
 
 def _tensor(observations: Any, dtype: torch.dtype, *, exact: bool | None = None) -> Tensor:
