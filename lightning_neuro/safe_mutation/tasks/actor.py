@@ -49,7 +49,8 @@ class Actor:
         Raises:
             ValueError: the policy returns another number of outputs.
         """
-        answer = self._policy(self._tensors, observations[:, None].to(self._dtype), self._state)
+        own = observations.to(self._dtype) if observations.is_floating_point() else observations  # images stay bytes
+        answer = self._policy(self._tensors, own[:, None], self._state)
         outputs: Tensor
         outputs, self._state = answer if self._recurrent else (answer, None)
         if outputs.shape[1:] != (1, self._outputs):
