@@ -5,11 +5,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lightning_neuro.common import checks
 from lightning_neuro.spectral_rnn.moment_kinds import Moment, OutputMoment
 from lightning_neuro.spectral_rnn.score import ScoreModel
-from lightning_neuro.spectral_rnn.series import Array, Series, SeriesLike, as_series, blocks, drop_exploded
+from lightning_neuro.spectral_rnn.series import (
+    Array,
+    Series,
+    SeriesLike,
+    all_finite,
+    as_series,
+    blocks,
+    drop_exploded,
+    rows_at,
+)
 
 OUTPUTS = "outputs"
 
@@ -77,7 +87,6 @@ class MomentAccumulator:
         self.block = checks.integer("MomentAccumulator", "block", block, at_least=1)
         before, self._after = score.reach(interior=interior)
         self._before = before + max(moment.context for moment in self.moments.values())
-        self._context = self._before > before
         self.totals: dict[str, Array] = {}
         self.n_dropped = 0
         self._tail: Series | None = None
@@ -161,13 +170,13 @@ class MomentAccumulator:
         components, steps = self.score.local(part.x, interior=self.interior)
         if len(steps) == 0:
             return
-        y = part.y[steps] if self.offset is None else part.y[steps] - self.offset
-        weights = None if part.weights is None else part.weights[steps]
-        missing = np.isnan(y).any(axis=1)
-        if missing.any():
-            y = np.where(missing[:, None], 0.0, y)
+        y = rows_at(part.y, steps) if self.offset is None else rows_at(part.y, steps) - self.offset
+        weights = None if part.weights is None else rows_at(part.weights, steps)
         # Steps that lie here only as context belong to the block before.
-        ignored = missing | (steps < self._before) if self._context else missing
+        ignored = steps < self._before
+        if not all_finite(y):
+            missing: npt.NDArray[np.bool_] = np.isnan(y.sum(axis=1))
+            y, ignored = np.where(missing[:, None], 0.0, y), ignored | missing
         if ignored.any():
             weights = np.where(ignored, 0.0, 1.0 if weights is None else weights)
         for name, moment in self.moments.items():

@@ -13,7 +13,7 @@ from scipy import linalg
 from lightning_neuro.common import checks
 from lightning_neuro.spectral_rnn.gaussian_statistics import SMALLEST_EIGENVALUE, GaussianStatistics, inverse, shrink
 from lightning_neuro.spectral_rnn.score import LocalScore, require_fitted
-from lightning_neuro.spectral_rnn.series import Array, SeriesLike, Steps, arrays, usable_steps
+from lightning_neuro.spectral_rnn.series import Array, SeriesLike, Steps, all_finite, arrays, rows_at, usable_steps
 
 
 class IIDGaussianScore:
@@ -65,10 +65,10 @@ class IIDGaussianScore:
         steps = usable_steps(x, *self.reach(interior=interior))
         precision = self.precision_
         none = np.zeros_like(precision)
-        s = _finite(x - self.mean_) @ precision
-        end = s[steps]
-        ahead = LocalScore(end, s[steps + 1], precision, precision, none) if interior else None
-        return [LocalScore(end, s[steps - 1], precision, precision, none, ahead=ahead)], steps
+        s = (_finite(x) - self.mean_) @ precision
+        end = rows_at(s, steps)
+        ahead = LocalScore(end, rows_at(s, steps, 1), precision, precision, none) if interior else None
+        return [LocalScore(end, rows_at(s, steps, -1), precision, precision, none, ahead=ahead)], steps
 
     def log_density(self, x: Array) -> tuple[Array, Steps]:
         """Return `log p(x_t)` at the steps that have a predecessor, and these steps."""
@@ -162,19 +162,22 @@ class GaussianAR1Score:
         crossed = -precision @ self.transition_
         inner = precision - self.transition_.T @ crossed
         # Row t - 1 of `r` belongs to step t, and so does row t - 1 of `s`.
-        r = self._innovations(x) @ precision
+        both = (_finite(x) - self.mean_) @ np.hstack([precision, crossed.T])
+        r = both[1:, : len(precision)] + both[:-1, len(precision) :]
         s = r[:-1] - r[1:] @ self.transition_
         if not interior:
-            return [LocalScore(r[steps - 1], s[steps - 2], precision, inner, crossed)], steps
-        end = s[steps - 1]
-        ahead = LocalScore(end, s[steps], inner, inner, crossed.T)
-        return [LocalScore(end, s[steps - 2], inner, inner, crossed, ahead=ahead)], steps
+            return [LocalScore(rows_at(r, steps, -1), rows_at(s, steps, -2), precision, inner, crossed)], steps
+        end, lag = rows_at(s, steps, -1), rows_at(s, steps, -2)
+        ahead = LocalScore(end, rows_at(s, steps), inner, inner, crossed.T)
+        return [LocalScore(end, lag, inner, inner, crossed, ahead=ahead)], steps
 
     def log_density(self, x: Array) -> tuple[Array, Steps]:
         """Return `log p(x_t | x_{t-1})` at the steps that have a predecessor, and these steps."""
         require_fitted(self, "transition_")
         steps = usable_steps(x, before=1, after=0)
-        return gaussian_log_density(self._innovations(x)[steps - 1], self.covariance_), steps
+        centred = _finite(x) - self.mean_
+        innovations = centred[1:] - centred[:-1] @ self.transition_.T
+        return gaussian_log_density(innovations[steps - 1], self.covariance_), steps
 
     @property
     def n_parameters(self) -> int:
@@ -182,10 +185,6 @@ class GaussianAR1Score:
         require_fitted(self, "transition_")
         width = len(self.covariance_)
         return width + width * (width + 1) // 2 + width**2
-
-    def _innovations(self, x: Array) -> Array:
-        centred = _finite(x - self.mean_)
-        return centred[1:] - centred[:-1] @ self.transition_.T
 
 
 def gaussian_log_density(centred: Array, covariance: Array) -> Array:
@@ -202,7 +201,7 @@ def gaussian_log_density(centred: Array, covariance: Array) -> Array:
 
 def _finite(x: Array) -> Array:
     """Return x with 0 for what is not finite: no usable step looks there, and products stay free of warnings."""
-    return x if np.isfinite(x).all() else np.where(np.isfinite(x), x, 0.0)
+    return x if all_finite(x) else np.where(np.isfinite(x), x, 0.0)
 
 
 def _square(owner: str, name: str, matrix: npt.ArrayLike, width: int | None = None) -> Array:

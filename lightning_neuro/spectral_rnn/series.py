@@ -150,8 +150,33 @@ def drop_exploded(series: Sequence[Series]) -> tuple[list[Series], int]:
     >>> len(kept), dropped
     (1, 1)
     """
-    kept = [one for one in series if not (np.isinf(one.x).any() or np.isinf(one.y).any())]
+    kept = [one for one in series if not (_has_infinite(one.x) or _has_infinite(one.y))]
     return kept, len(series) - len(kept)
+
+
+def all_finite(x: Array) -> bool:
+    """Return whether no entry is NaN or infinite; a sum tells in most cases, without an array of answers.
+
+    >>> all_finite(np.array([1e308, 1e308])), all_finite(np.array([np.inf, -np.inf]))
+    (True, False)
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(x.sum())) or bool(np.isfinite(x).all())
+
+
+def _has_infinite(x: Array) -> bool:
+    return not all_finite(x) and bool(np.isinf(x).any())
+
+
+def rows_at(values: Array, steps: Steps, shift: int = 0) -> Array:
+    """Return the rows `steps + shift`: a view where the steps are adjacent, else a copy.
+
+    >>> rows_at(np.arange(10.0), np.array([3, 4]), -2)
+    array([1., 2.])
+    """
+    if len(steps) and steps[-1] - steps[0] == len(steps) - 1:
+        return values[steps[0] + shift : steps[-1] + shift + 1]
+    return values[steps + shift]
 
 
 def usable_steps(x: Array, before: int, after: int) -> Steps:
@@ -161,10 +186,9 @@ def usable_steps(x: Array, before: int, after: int) -> Steps:
     array([1, 2, 5])
     """
     candidates = np.arange(before, len(x) - after)
-    finite = np.isfinite(x)
-    if finite.all() or len(candidates) == 0:
+    if all_finite(x) or len(candidates) == 0:
         return candidates
-    broken = np.concatenate([[0], np.cumsum(~finite.all(axis=1))])
+    broken = np.concatenate([[0], np.cumsum(~np.isfinite(x).all(axis=1))])
     return candidates[broken[candidates + after + 1] == broken[candidates - before]]
 
 
