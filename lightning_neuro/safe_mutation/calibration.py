@@ -83,9 +83,11 @@ def _root(median: Callable[[float], float], target: float, tolerance: float) -> 
 def _next(low: float, high: float, magnitude: float, excess: float) -> float:
     """Follow the law of small steps, divergence ~ magnitude^2, as long as it stays well inside the bracket."""
     factor = excess**-0.5 if 0 < excess < math.inf else (100.0 if excess == 0 else 0.01)
-    proposal = magnitude * min(max(factor, 0.01), 100.0)
-    if low == 0.0 or high == math.inf:
-        return proposal
+    if high == math.inf:
+        return magnitude * min(max(factor, 2.0), 100.0)
+    if low == 0.0:
+        return magnitude * min(max(factor, 0.01), 0.5)
+    proposal = magnitude * factor
     ratio = high / low
     return proposal if low * ratio**0.1 < proposal < high / ratio**0.1 else low * ratio**0.5
 
