@@ -7,6 +7,8 @@ from lightning_neuro.safe_mutation.tasks.maze import HARD_MAZE, Maze
 from lightning_neuro.safe_mutation.tasks.maze_drawing import draw_maze
 from lightning_neuro.safe_mutation.tasks.policies import DeepPolicy
 from lightning_neuro.safe_mutation.tasks.recurrent_parity import ParityPolicy, RecurrentParity, parity_table
+from lightning_neuro.safe_mutation.tasks.topdown_maze import TopdownMaze
+from lightning_neuro.safe_mutation.tasks.topdown_policy import TopdownPolicy
 
 register_environments()
 
@@ -17,6 +19,8 @@ __all__ = [
     "Maze",
     "ParityPolicy",
     "RecurrentParity",
+    "TopdownMaze",
+    "TopdownPolicy",
     "draw_maze",
     "illustrative",
     "parity_table",

@@ -24,8 +24,8 @@ class Actor:
         ValueError: the policy takes whole sequences.
 
     >>> actor = Actor("Task", BatchedPolicy(torch.nn.Linear(3, 2)), torch.zeros(5, 8), outputs=2)
-    >>> actor(torch.ones(5, 3)).shape
-    torch.Size([5, 2])
+    >>> actor(torch.ones(5, 1, 3)).shape
+    torch.Size([5, 1, 2])
     """
 
     def __init__(self, owner: str, policy: BatchedPolicy, params: Tensor, outputs: int) -> None:
@@ -44,19 +44,19 @@ class Actor:
         self.broken = torch.zeros(len(params), dtype=torch.bool, device=params.device)
 
     def __call__(self, observations: Tensor) -> Tensor:
-        """Return outputs `(P, outputs)` for observations `(P, *obs)`.
+        """Return outputs `(P, B, outputs)` for observations `(P, B, *obs)`.
 
         Raises:
             ValueError: the policy returns another number of outputs.
         """
         own = observations.to(self._dtype) if observations.is_floating_point() else observations  # images stay bytes
-        answer = self._policy(self._tensors, own[:, None], self._state)
+        answer = self._policy(self._tensors, own, self._state)
         outputs: Tensor
         outputs, self._state = answer if self._recurrent else (answer, None)
-        if outputs.shape[1:] != (1, self._outputs):
+        if outputs.shape[2:] != (self._outputs,):
             raise ValueError(
                 f"{self._owner}: the policy must return {self._outputs} outputs, (B, {self._outputs}), got "
-                f"{tuple(outputs.shape[1:])}."
+                f"{tuple(outputs.shape[1:])}. Change its last layer."
             )
         self.broken |= outputs.isnan().flatten(1).any(1)
-        return outputs[:, 0]
+        return outputs

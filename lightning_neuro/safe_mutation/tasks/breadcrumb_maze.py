@@ -109,9 +109,9 @@ class BreadcrumbMaze:
             decides = step % self.action_repeat == 0
             if decides or kept.wants(step):
                 observations = simulation.sense(state, tables, backend=self.backend)
-                kept.take(step, observations)
+                kept.take(step, observations[:, None])
             if decides:
-                moves = actor(observations).nan_to_num(nan=0.5).to(state.dtype)
+                moves = actor(observations[:, None])[:, 0].nan_to_num(nan=0.5).to(state.dtype)
             state = simulation.advance(state, moves, tables, backend=self.backend)
             yield state
 

@@ -59,8 +59,8 @@ class Illustrative:
         ValueError: the domain is unknown.
 
     >>> medium = Illustrative("medium")
-    >>> medium(BatchedPolicy(medium.policy()), torch.tensor([[0.01, 10.0], [0.01, 0.0]])).fitness.tolist()
-    [0.0, -1.0]
+    >>> medium(BatchedPolicy(medium.policy()), torch.tensor([[0.01, 0.0], [0.0, 0.0]])).fitness.tolist()
+    [-1.0, -2.0]
     """
 
     def __init__(self, domain: DomainName) -> None:
