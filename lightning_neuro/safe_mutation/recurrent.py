@@ -12,15 +12,14 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from lightning_neuro.safe_mutation.recurrent_steps import (
+    Cell,
     CellWeights,
     State,
-    Step,
-    gru_step,
-    input_gates,
-    lstm_step,
-    relu_step,
+    gru_cell,
+    lstm_cell,
+    relu_cell,
     scan,
-    tanh_step,
+    tanh_cell,
 )
 
 
@@ -48,13 +47,13 @@ def vmap_safe(module: nn.Module) -> nn.Module:
     return safe
 
 
-def step_of(layer: nn.Module) -> Step:
+def cell_of(layer: nn.Module) -> Cell:
     """Return the equations of a recurrent layer or cell."""
     if isinstance(layer, nn.LSTM | nn.LSTMCell):
-        return lstm_step
+        return lstm_cell
     if isinstance(layer, nn.GRU | nn.GRUCell):
-        return gru_step
-    return relu_step if layer.nonlinearity == "relu" else tanh_step
+        return gru_cell
+    return relu_cell if layer.nonlinearity == "relu" else tanh_cell
 
 
 class _MatmulLayer(nn.RNNBase):
@@ -65,27 +64,26 @@ class _MatmulLayer(nn.RNNBase):
         if self.batch_first and input.ndim == 3:
             sequence = sequence.transpose(0, 1)
         start = self._start(sequence, hx, batched=input.ndim == 3)
-        units, final = self._run(sequence.permute(2, 0, 1), start)
-        outputs = units.permute(1, 2, 0).contiguous()
+        units, final = self._run([step.t() for step in sequence.unbind()], start)
+        outputs = torch.stack([step.t() for step in units])
         if input.ndim == 2:
             outputs, final = outputs.squeeze(1), tuple(part.squeeze(1) for part in final)
         elif self.batch_first:
             outputs = outputs.transpose(0, 1)
         return outputs, final if isinstance(self, nn.LSTM) else final[0]
 
-    def _run(self, units: Tensor, start: State) -> tuple[Tensor, State]:
-        """Run all layers over units `(I, T, B)`; the states are torch's, `(layers, B, H)`."""
-        step, directions, finals = step_of(self), 2 if self.bidirectional else 1, []
+    def _run(self, units: list[Tensor], start: State) -> tuple[list[Tensor], State]:
+        """Run all layers over steps `(I, B)`; the states are torch's, `(layers, B, H)`."""
+        directions, finals = 2 if self.bidirectional else 1, []
         for level in range(self.num_layers):
             outputs = []
             for direction in range(directions):
-                weights = self._weights(f"_l{level}" + ("_reverse" if direction else ""))
-                gates = input_gates(units.flatten(1), weights, step).unflatten(1, units.shape[1:])
+                step = cell_of(self)(units, self._weights(f"_l{level}" + ("_reverse" if direction else "")))
                 state = tuple(part[level * directions + direction].t() for part in start)
-                output, final = scan(gates, state, weights, step, reverse=bool(direction))
-                outputs.append(output)
+                steps, final = scan(step, state, len(units), reverse=bool(direction))
+                outputs.append(steps)
                 finals.append([part.t() for part in final])
-            units = torch.cat(outputs) if directions == 2 else outputs[0]
+            units = list(map(torch.cat, zip(*outputs, strict=True))) if directions == 2 else outputs[0]
         return units, tuple(map(torch.stack, zip(*finals, strict=True)))
 
     def _weights(self, suffix: str) -> CellWeights:
@@ -131,8 +129,7 @@ class _MatmulCell(nn.RNNCellBase):
         else:
             state = tuple(part.reshape(-1, self.hidden_size).t() for part in (hx if pair else (hx,)))
         weights = CellWeights(self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        step = step_of(self)
-        state = step(input_gates(rows.t(), weights, step), state, weights)
+        state = cell_of(self)([rows.t()], weights)(0, state)
         state = tuple(part.t().contiguous() if input.ndim == 2 else part.squeeze(1) for part in state)
         return state if pair else state[0]
 

@@ -1,8 +1,7 @@
-"""One step of each recurrent cell, in matrix products that torch can batch over weights.
+"""The equations of each recurrent cell, in matrix products that torch can batch over weights.
 
-The parts of the gates that come from the input are made for all steps at once; a step adds what comes from the state.
-Equations and order of the gates are those of `torch.nn.RNN`, `LSTM` and `GRU`. Units come before states, `(H, B)`: so
-each gate is one block of memory, and a product with an input that a whole population shares is one product.
+They are those of `torch.nn.RNN`, `LSTM` and `GRU`, with their order of gates. Units come before states, `(H, B)`, so
+that each gate is one block of memory. Sequences are lists of steps, `(I, B)` each.
 """
 
 from collections.abc import Callable
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 State = tuple[Tensor, ...]
+Step = Callable[[int, State], State]
 FEW_COLUMNS = 8
 
 
@@ -34,16 +34,72 @@ class CellWeights:
     projection: Tensor | None = None
 
 
-Step = Callable[[Tensor, State, CellWeights], State]
+Cell = Callable[[list[Tensor], CellWeights], Step]
 
 
-def input_gates(inputs: Tensor, weights: CellWeights, step: Step) -> Tensor:
-    """Return the part of the gates that comes from inputs `(I, N)`: `(G H, N)`."""
+def tanh_cell(inputs: list[Tensor], weights: CellWeights) -> Step:
+    """Return the step `h' = tanh(W x + U h + b)`."""
+    gates = all_gates(inputs, weights)
+    return lambda now, state: (gates(now, state[0]).tanh(),)
+
+
+def relu_cell(inputs: list[Tensor], weights: CellWeights) -> Step:
+    """Return the step `h' = relu(W x + U h + b)`."""
+    gates = all_gates(inputs, weights)
+    return lambda now, state: (gates(now, state[0]).relu(),)
+
+
+def lstm_cell(inputs: list[Tensor], weights: CellWeights) -> Step:
+    """Return the step `c' = f c + i g`, `h' = o tanh(c')`, with `h'` projected if there is a projection."""
+    gates = all_gates(inputs, weights)
+
+    def step(now: int, state: State) -> State:
+        hidden, cell = state
+        into, keep, candidate, out = gates(now, hidden).chunk(4)
+        cell = keep.sigmoid() * cell + into.sigmoid() * candidate.tanh()
+        hidden = out.sigmoid() * cell.tanh()
+        return (hidden if weights.projection is None else product(weights.projection, hidden), cell)
+
+    return step
+
+
+def gru_cell(inputs: list[Tensor], weights: CellWeights) -> Step:
+    """Return the step `h' = (1 - z) n + z h` with `n = tanh(W_n x + b_n + r (U_n h + c_n))`."""
+    driven = input_gates(inputs, weights.input, weights.input_bias)
+
+    def step(now: int, state: State) -> State:
+        (hidden,) = state
+        size = hidden.shape[0]
+        recurrent = plus(product(weights.hidden, hidden), weights.hidden_bias)
+        reset, update = (driven[now][: 2 * size] + recurrent[: 2 * size]).sigmoid().chunk(2)
+        candidate = (driven[now][2 * size :] + reset * recurrent[2 * size :]).tanh()
+        return (candidate + update * (hidden - candidate),)
+
+    return step
+
+
+def all_gates(inputs: list[Tensor], weights: CellWeights) -> Callable[[int, Tensor], Tensor]:
+    """Return a function of step and hidden units that is `W x + U h + b`, `(G H, B)`.
+
+    With few states a product costs the reading of its weights, so inputs go through theirs once, all steps together.
+    With many it costs its terms and the memory around it: then one product of `[W b U]` and `[x 1 h]` is fastest.
+    """
     bias = weights.input_bias
-    if bias is not None and weights.hidden_bias is not None and step is not gru_step:
+    if bias is not None and weights.hidden_bias is not None:
         bias = bias + weights.hidden_bias
-    gates = product(weights.input, inputs)
-    return gates if bias is None else gates + bias.unsqueeze(-1)
+    states = inputs[0].shape[1]
+    if len(inputs) == 1 or states < FEW_COLUMNS:
+        driven = input_gates(inputs, weights.input, bias)
+        return lambda now, hidden: driven[now] + product(weights.hidden, hidden)
+    biases, ones = ([], []) if bias is None else ([bias.unsqueeze(1)], [inputs[0].new_ones(1, states)])
+    joint = torch.cat([weights.input, *biases, weights.hidden], dim=1)
+    return lambda now, hidden: joint @ torch.cat([inputs[now], *ones, hidden])
+
+
+def input_gates(inputs: list[Tensor], weight: Tensor, bias: Tensor | None) -> tuple[Tensor, ...]:
+    """Return `W x + b` of each step, `(G H, B)`, by one product."""
+    together = torch.cat(inputs, dim=1)
+    return plus(product(weight, together), bias).split(inputs[0].shape[1], dim=1)
 
 
 def product(weight: Tensor, units: Tensor) -> Tensor:
@@ -54,52 +110,25 @@ def product(weight: Tensor, units: Tensor) -> Tensor:
     return (units.t() @ weight.t()).t() if units.shape[1] < FEW_COLUMNS else weight @ units
 
 
-def tanh_step(gates: Tensor, state: State, weights: CellWeights) -> State:
-    """Return `h' = tanh(gates + W h)`."""
-    return ((gates + product(weights.hidden, state[0])).tanh(),)
+def plus(units: Tensor, bias: Tensor | None) -> Tensor:
+    """Return units `(H, N)` plus a bias `(H,)`, if there is one."""
+    return units if bias is None else units + bias.unsqueeze(1)
 
 
-def relu_step(gates: Tensor, state: State, weights: CellWeights) -> State:
-    """Return `h' = relu(gates + W h)`."""
-    return ((gates + product(weights.hidden, state[0])).relu(),)
-
-
-def lstm_step(gates: Tensor, state: State, weights: CellWeights) -> State:
-    """Return `c' = f c + i g` and `h' = o tanh(c')`, projected if there is a projection."""
-    hidden, cell = state
-    into, keep, candidate, out = (gates + product(weights.hidden, hidden)).chunk(4)
-    cell = keep.sigmoid() * cell + into.sigmoid() * candidate.tanh()
-    hidden = out.sigmoid() * cell.tanh()
-    return (hidden if weights.projection is None else product(weights.projection, hidden), cell)
-
-
-def gru_step(gates: Tensor, state: State, weights: CellWeights) -> State:
-    """Return `h' = (1 - z) n + z h` with `n = tanh(gates_n + r (W_n h + b_n))`."""
-    (hidden,) = state
-    size = hidden.shape[0]
-    recurrent = product(weights.hidden, hidden)
-    if weights.hidden_bias is not None:
-        recurrent = recurrent + weights.hidden_bias.unsqueeze(-1)
-    reset, update = (gates[: 2 * size] + recurrent[: 2 * size]).sigmoid().chunk(2)
-    candidate = (gates[2 * size :] + reset * recurrent[2 * size :]).tanh()
-    return (candidate + update * (hidden - candidate),)
-
-
-def scan(gates: Tensor, state: State, weights: CellWeights, step: Step, reverse: bool) -> tuple[Tensor, State]:
-    """Run a cell over the steps of a sequence.
+def scan(step: Step, state: State, length: int, reverse: bool) -> tuple[list[Tensor], State]:
+    """Run a cell over a sequence.
 
     Args:
-        gates: the part from the inputs, `(G H, T, B)`.
-        state: at the start, `(H, B)` each.
-        weights: of the cell.
         step: of the cell.
+        state: at the start, `(H, B)` each.
+        length: number of steps.
         reverse: whether the last step comes first.
 
     Returns:
-        Hidden units at each step `(H, T, B)`, in the order of the inputs, and the state at the end.
+        Hidden units at each step, in the order of the inputs, and the state at the end.
     """
     outputs = []
-    for now in reversed(gates.unbind(1)) if reverse else gates.unbind(1):
-        state = step(now, state, weights)
+    for now in reversed(range(length)) if reverse else range(length):
+        state = step(now, state)
         outputs.append(state[0])
-    return torch.stack(outputs[::-1] if reverse else outputs, dim=1), state
+    return outputs[::-1] if reverse else outputs, state
