@@ -79,7 +79,9 @@ class MomentAccumulator:
         block: int = 2048,
     ) -> None:
         if not isinstance(score, ScoreModel):
-            raise TypeError(f"MomentAccumulator: score must have fit, reach and local, got {type(score).__name__}.")
+            raise TypeError(
+                f"MomentAccumulator: score must have fitted, fit, reach and local, got {type(score).__name__}."
+            )
         self.score = score
         self.moments: dict[str, Moment] = {OUTPUTS: OutputMoment(), **moments}
         self.offset = offset

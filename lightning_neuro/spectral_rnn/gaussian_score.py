@@ -11,7 +11,13 @@ import numpy.typing as npt
 from scipy import linalg
 
 from lightning_neuro.common import checks
-from lightning_neuro.spectral_rnn.gaussian_statistics import SMALLEST_EIGENVALUE, GaussianStatistics, inverse, shrink
+from lightning_neuro.spectral_rnn.gaussian_statistics import (
+    SMALLEST_EIGENVALUE,
+    GaussianStatistics,
+    inverse,
+    normal_log_density,
+    shrink,
+)
 from lightning_neuro.spectral_rnn.score import LocalScore, require_fitted
 from lightning_neuro.spectral_rnn.series import Array, SeriesLike, Steps, all_finite, arrays, rows_at, usable_steps
 
@@ -55,13 +61,18 @@ class IIDGaussianScore:
         self.precision_ = inverse(self.covariance_)
         return self
 
+    @property
+    def fitted(self) -> bool:
+        """Whether the density is known."""
+        return hasattr(self, "precision_")
+
     def reach(self, *, interior: bool = False) -> tuple[int, int]:
         """Return how many steps before and after t `local` looks at."""
         return (1, 1) if interior else (1, 0)
 
     def local(self, x: Array, *, interior: bool = False) -> tuple[list[LocalScore], Steps]:
         """Return the score of a series `(T, Dx)` and its usable steps; see `ScoreModel`."""
-        require_fitted(self, "covariance_")
+        require_fitted(self)
         steps = usable_steps(x, *self.reach(interior=interior))
         precision = self.precision_
         none = np.zeros_like(precision)
@@ -72,14 +83,14 @@ class IIDGaussianScore:
 
     def log_density(self, x: Array) -> tuple[Array, Steps]:
         """Return `log p(x_t)` at the steps that have a predecessor, and these steps."""
-        require_fitted(self, "covariance_")
+        require_fitted(self)
         steps = usable_steps(x, before=1, after=0)
-        return gaussian_log_density(x[steps] - self.mean_, self.covariance_), steps
+        return normal_log_density(x[steps] - self.mean_, self.covariance_), steps
 
     @property
     def n_parameters(self) -> int:
         """Numbers that `fit` estimates."""
-        require_fitted(self, "covariance_")
+        require_fitted(self)
         width = len(self.covariance_)
         return width + width * (width + 1) // 2
 
@@ -122,9 +133,9 @@ class GaussianAR1Score:
             raise ValueError("GaussianAR1Score: transition and noise_covariance must be given both or not at all.")
         if transition is not None and noise_covariance is not None:
             self.covariance_ = _covariance("GaussianAR1Score", "noise_covariance", noise_covariance)
-            self.precision_ = inverse(self.covariance_)
             self.transition_ = _square("GaussianAR1Score", "transition", transition, len(self.covariance_))
             self.mean_ = _mean("GaussianAR1Score", mean, len(self.covariance_))
+            self.precision_ = inverse(self.covariance_)
 
     def fit(self, series: SeriesLike) -> Self:
         """Estimate m, Phi and Q by least squares; see `fit_statistics` for data that streams by."""
@@ -150,13 +161,18 @@ class GaussianAR1Score:
         self.mean_ = before + linalg.lstsq(np.eye(len(phi)) - phi, now - before)[0]
         return self
 
+    @property
+    def fitted(self) -> bool:
+        """Whether the density is known."""
+        return hasattr(self, "precision_")
+
     def reach(self, *, interior: bool = False) -> tuple[int, int]:
         """Return how many steps before and after t `local` looks at."""
         return (2, 2) if interior else (2, 0)
 
     def local(self, x: Array, *, interior: bool = False) -> tuple[list[LocalScore], Steps]:
         """Return the score of a series `(T, Dx)` and its usable steps; see `ScoreModel`."""
-        require_fitted(self, "transition_")
+        require_fitted(self)
         steps = usable_steps(x, *self.reach(interior=interior))
         precision = self.precision_
         crossed = -precision @ self.transition_
@@ -173,30 +189,18 @@ class GaussianAR1Score:
 
     def log_density(self, x: Array) -> tuple[Array, Steps]:
         """Return `log p(x_t | x_{t-1})` at the steps that have a predecessor, and these steps."""
-        require_fitted(self, "transition_")
+        require_fitted(self)
         steps = usable_steps(x, before=1, after=0)
         centred = _finite(x) - self.mean_
         innovations = centred[1:] - centred[:-1] @ self.transition_.T
-        return gaussian_log_density(innovations[steps - 1], self.covariance_), steps
+        return normal_log_density(innovations[steps - 1], self.covariance_), steps
 
     @property
     def n_parameters(self) -> int:
         """Numbers that `fit` estimates."""
-        require_fitted(self, "transition_")
+        require_fitted(self)
         width = len(self.covariance_)
         return width + width * (width + 1) // 2 + width**2
-
-
-def gaussian_log_density(centred: Array, covariance: Array) -> Array:
-    """Return `log N(0, covariance)` of each row.
-
-    >>> round(gaussian_log_density(np.zeros((1, 2)), np.eye(2)).item(), 6)
-    -1.837877
-    """
-    lower = linalg.cholesky(covariance, lower=True)
-    white = linalg.solve_triangular(lower, centred.T, lower=True)
-    constant = np.log(np.diag(lower)).sum() + len(lower) * np.log(2 * np.pi) / 2
-    return -(white * white).sum(axis=0) / 2 - constant
 
 
 def _finite(x: Array) -> Array:

@@ -128,3 +128,15 @@ def inverse(covariance: Array) -> Array:
     """Return the inverse of a positive definite matrix, symmetric to the last bit."""
     inverted = linalg.cho_solve(linalg.cho_factor(covariance, lower=True), np.eye(len(covariance)))
     return (inverted + inverted.T) / 2
+
+
+def normal_log_density(centred: Array, covariance: Array) -> Array:
+    """Return `log N(0, covariance)` of each row.
+
+    >>> round(normal_log_density(np.zeros((1, 2)), np.eye(2)).item(), 6)
+    -1.837877
+    """
+    lower = linalg.cholesky(covariance, lower=True)
+    white = linalg.solve_triangular(lower, centred.T, lower=True)
+    constant = np.log(np.diag(lower)).sum() + len(lower) * np.log(2 * np.pi) / 2
+    return -(white * white).sum(axis=0) / 2 - constant

@@ -10,7 +10,7 @@ so vectors s at a step and its neighbour, and three blocks of L, say everything;
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self, TypeAlias, runtime_checkable
+from typing import Protocol, Self, TypeAlias, runtime_checkable
 
 from lightning_neuro.spectral_rnn.series import Array, SeriesLike, Steps
 
@@ -39,6 +39,10 @@ class LocalScore:
     gamma: Array | None = None
     ahead: "LocalScore | None" = None
 
+    def followed_by(self, ahead: "LocalScore") -> "LocalScore":
+        """Return the same with the neighbours `t + 1`."""
+        return replace(self, ahead=ahead)
+
     def part(self, rows: slice | Steps) -> "LocalScore":
         """Return some of the steps, as views, without `ahead`."""
         return replace(
@@ -58,6 +62,11 @@ Components: TypeAlias = Sequence[LocalScore]
 @runtime_checkable
 class ScoreModel(Protocol):
     """A density of input series, as far as spectral learning looks at it."""
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the density is known, from data or from the user."""
+        ...
 
     def fit(self, series: SeriesLike) -> Self:
         """Estimate the density from inputs `(T, Dx)`, `(B, T, Dx)` or a list, and return self."""
@@ -90,11 +99,11 @@ def ahead_of(components: Components) -> list[LocalScore]:
     return following
 
 
-def require_fitted(model: Any, attribute: str) -> None:
+def require_fitted(model: ScoreModel) -> None:
     """Raise unless the model has been fitted.
 
     Raises:
         RuntimeError: it has not.
     """
-    if getattr(model, attribute, None) is None:
+    if not model.fitted:
         raise RuntimeError(f"{type(model).__name__}: expected a fitted score, got an unfitted one. Call fit(x) first.")

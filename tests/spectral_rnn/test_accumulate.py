@@ -174,7 +174,7 @@ def test_a_tail_keeps_no_chunk_alive_and_short_chunks_add_up():
 
 def test_errors():
     x, y, _ = data(9, 20)
-    with pytest.raises(TypeError, match="MomentAccumulator: score must have fit, reach and local, got int"):
+    with pytest.raises(TypeError, match="MomentAccumulator: score must have fitted, fit, reach and local, got int"):
         MomentAccumulator(3, {})
     with pytest.raises(ValueError, match="with continues, x must be one series, got 2"):
         make().accumulate([x, x], [y, y], continues=True)
