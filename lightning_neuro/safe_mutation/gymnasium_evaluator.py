@@ -95,7 +95,7 @@ class GymnasiumEvaluator:
             raise TypeError(f"{OWNER}: env_id must be an id or a function that makes environments, got {env_id!r}.")
         self.env_id = env_id
         self.episodes = checks.integer(OWNER, "episodes", episodes, at_least=1)
-        self.max_steps = max_steps and checks.integer(OWNER, "max_steps", max_steps, at_least=1)
+        self.max_steps = None if max_steps is None else checks.integer(OWNER, "max_steps", max_steps, at_least=1)
         self.action = action if callable(action) else checks.choice(OWNER, "action", action, NAMES)
         self.observation = observation
         self.frame_skip = checks.integer(OWNER, "frame_skip", frame_skip, at_least=1)
