@@ -1,7 +1,7 @@
 """Small gymnasium environments with known returns that end at their own times, and go wrong on demand."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -88,7 +88,7 @@ class Picture(Countdown):
 class OneSeedForAll(gym.vector.VectorEnv[Any, Any, Any]):
     """A vector environment whose slots draw from a generator nobody can reach."""
 
-    metadata = {"autoreset_mode": gym.vector.AutoresetMode.NEXT_STEP}
+    metadata: ClassVar[dict[str, Any]] = {"autoreset_mode": gym.vector.AutoresetMode.NEXT_STEP}
 
     def __init__(self, num_envs: int) -> None:
         self.num_envs = num_envs
