@@ -36,7 +36,7 @@ class Batching:
         function: Callable[..., Any],
         arguments: Sequence[Any],
         in_dims: Sequence[int | None],
-        chunk_size: int | None,
+        chunk_size: int | None = None,
     ) -> Any:
         """Return the results of `function` stacked along a new first dimension.
 
@@ -92,13 +92,15 @@ def _at_once(
 
 def _one_by_one(function: Callable[..., Any], arguments: Sequence[Any], in_dims: Sequence[int | None]) -> Any:
     mapped = [argument for argument, dim in zip(arguments, in_dims, strict=True) if dim is not None]
-    count = len(tensors_of(mapped)[0])
+    lengths = {len(tensor) for tensor in tensors_of(mapped)}
+    if len(lengths) != 1 or 0 in lengths:
+        raise ValueError(f"BatchedPolicy: expected arguments of one length, at least 1, got {sorted(lengths)}.")
     rows = (
         [
             argument if dim is None else map_tensors(lambda tensor, row=row: tensor[row], argument)  # type: ignore[misc]
             for argument, dim in zip(arguments, in_dims, strict=True)
         ]
-        for row in range(count)
+        for row in range(lengths.pop())
     )
     return stacked([function(*values) for values in rows])
 

@@ -109,7 +109,6 @@ class BatchedPolicy:
         """
         return self._leads(states, self.interface.states_ndim, "states")
 
-    @torch.no_grad()
     def __call__(self, params: Params, observations: Tensor, state: Any = None) -> Any:
         """Return what each individual makes of its observations; the output transform is not applied.
 
@@ -123,10 +122,10 @@ class BatchedPolicy:
         """
         tensors = self.prepare(params) if isinstance(params, Tensor) else params
         own = self._leads(observations, self.interface.input_ndim, "observations")
-        dims = (0, 0 if own else None, None if state is None else 0)
-        return self._batching.map(self._call, (tensors, observations, state), dims, None)
+        dims = (0, _own_rows(tensors, observations) if own else None, None if state is None else 0)
+        with torch.no_grad():
+            return self._batching.map(self._call, (tensors, observations, state), dims)
 
-    @torch.no_grad()
     def outputs(self, params: Params, states: Tensor) -> Tensor:
         """Return what sensitivities look at: transformed outputs `(P, B', K)`, trailing dimensions flattened.
 
@@ -138,8 +137,9 @@ class BatchedPolicy:
             `B' = B` states; with `output_steps="all"` `B' = T B`, time first. "step" policies start from `h=None`.
         """
         tensors = self.prepare(params) if isinstance(params, Tensor) else params
-        dims = (0, 0 if self.has_own_states(states) else None)
-        return self._batching.map(self._unrolled, (tensors, states), dims, None)
+        dims = (0, _own_rows(tensors, states) if self.has_own_states(states) else None)
+        with torch.no_grad():
+            return self._batching.map(self._unrolled, (tensors, states), dims)
 
     def single(self, vector: Tensor, states: Tensor) -> Tensor:
         """Return the outputs of one genome, `(B', K)`: pure and differentiable, for `torch.func`.
@@ -183,6 +183,8 @@ class BatchedPolicy:
     def _unrolled(self, tensors: dict[str, Tensor], states: Tensor) -> Tensor:
         if self.interface.recurrence != "step":
             return self._transformed(self._call(tensors, states))
+        if not len(states):
+            raise ValueError(f"BatchedPolicy: a sequence must have at least one step, got shape {tuple(states.shape)}.")
         state, outputs = None, []
         for observations in states.unbind():
             output, state = self._call(tensors, observations, state)
@@ -250,7 +252,18 @@ class BatchedPolicy:
 
 
 def _rows(outputs: Tensor) -> Tensor:
-    return outputs.reshape(outputs.shape[0], -1)
+    return outputs.flatten(1) if outputs.ndim > 1 else outputs.unsqueeze(1)
+
+
+def _own_rows(tensors: dict[str, Tensor], observations: Tensor) -> int:
+    """Return 0, the dimension of the individuals, once they are known to be as many as the genomes."""
+    genomes = len(next(iter(tensors.values())))
+    if len(observations) != genomes:
+        raise ValueError(
+            f"BatchedPolicy: expected one batch of observations for each of {genomes} genomes, got shape "
+            f"{tuple(observations.shape)}."
+        )
+    return 0
 
 
 def _kind(result: Any) -> str:

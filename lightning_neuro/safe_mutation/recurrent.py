@@ -107,7 +107,7 @@ class _MatmulLayer(nn.RNNBase):
             raise TypeError(f"{kind}: expected a tensor, got a PackedSequence. Pass sequences of one length.")
         if self.training and self.dropout > 0:
             raise ValueError(f"{kind}: dropout must be 0 in training mode, got {self.dropout}. Call eval() first.")
-        if sequence.ndim not in (2, 3) or sequence.shape[-1] != self.input_size:
+        if sequence.ndim not in (2, 3) or sequence.shape[-1] != self.input_size or not sequence.numel():
             raise ValueError(
                 f"{kind}: expected a sequence (T, B, {self.input_size}) or (T, {self.input_size}), "
                 f"got shape {tuple(sequence.shape)}."
