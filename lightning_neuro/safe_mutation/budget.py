@@ -90,7 +90,7 @@ def blocks(cost: Cost, parents: int, samples: int, outputs: int, max_bytes: int)
     Blocks(parents=2, samples=4, outputs=2)
     """
     if (together := cost.of(1, samples, outputs)) <= max_bytes:
-        return Blocks(min(parents, max_bytes // max(together, 1)), samples, outputs)
+        return Blocks(min(parents, max_bytes // together) if together else parents, samples, outputs)
     rest = max_bytes - cost.of(1, 0, outputs)
     if (each := cost.of(1, 1, outputs) - cost.of(1, 0, outputs)) <= rest:
         return Blocks(1, rest // each, outputs)

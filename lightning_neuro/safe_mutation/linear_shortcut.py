@@ -54,9 +54,10 @@ def linear_layers(policy: BatchedPolicy, params: Tensor, samples: Samples) -> li
         return None
     count = min(samples.count, 2)
     states = samples.block(slice(0, 1), slice(0, count))
-    vector = params[0].clone()
-    with torch.no_grad(), _Uses(vector, count) as uses:
-        policy.single(vector, states[0] if samples.own else states)
+    with torch.inference_mode(False), torch.no_grad():
+        vector = params[0].clone()
+        with _Uses(vector, count) as uses:
+            policy.single(vector, states[0] if samples.own else states)
     spans = sorted(span for layer in uses.layers for span in layer.spans())
     once = all(stop <= first for (_, stop), (first, _) in pairwise(spans))
     return uses.layers if uses.only_linear and once and vector._version == 0 else None

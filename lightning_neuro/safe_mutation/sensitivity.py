@@ -163,7 +163,7 @@ def sm_g_so(
         return gauss_newton_product(task.policy, block, unit[parents], forward=forward).unsqueeze(0)
 
     cost = Cost(parent=6 * task.genome_bytes, output=0, sample=(2 if forward else 5) * task.footprint.saved)
-    return task.norm(product, cost, max_bytes).sqrt_()
+    return task.norm(product, cost, max_bytes, rows=1).sqrt_()
 
 
 def _unit(params: Tensor, direction: Tensor | None, seed: int) -> Tensor:
@@ -204,14 +204,15 @@ class _Task:
     def genome_bytes(self) -> int:
         return self.params.shape[1] * self.params.element_size()
 
-    def norm(self, kernel: Kernel, cost: Cost, max_bytes: int) -> Tensor:
-        """Return the L2 norm over the outputs of what the kernel gives for each, summed over samples first."""
+    def norm(self, kernel: Kernel, cost: Cost, max_bytes: int, rows: int | None = None) -> Tensor:
+        """Return the L2 norm over the kernel's rows, one for each output unless told, each summed over samples."""
         checks.integer(self.owner, "max_bytes", max_bytes, at_least=1)
-        sizes = blocks(cost, len(self.params), self.samples.count, self.footprint.outputs, max_bytes)
-        result = torch.zeros_like(self.params)
+        rows = self.footprint.outputs if rows is None else rows
+        sizes = blocks(cost, len(self.params), self.samples.count, rows, max_bytes)
         with torch.inference_mode(False), torch.enable_grad():
+            result = torch.zeros_like(self.params)
             for parents in slices(len(self.params), sizes.parents):
-                for outputs in slices(self.footprint.outputs, sizes.outputs):
+                for outputs in slices(rows, sizes.outputs):
                     for part in self._over_samples(kernel, parents, outputs, sizes.samples):
                         # Squares of small sensitivities would underflow to 0, which means something else.
                         result[parents] = torch.hypot(result[parents], part)
