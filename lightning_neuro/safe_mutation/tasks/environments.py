@@ -2,7 +2,8 @@
 
 import importlib.util
 
-BREADCRUMB_MAZE = "lightning_neuro/BreadcrumbMaze-v0"
+ENVIRONMENTS = {"lightning_neuro/BreadcrumbMaze-v0": "breadcrumb_env:BreadcrumbMazeEnv"}
+"""Names and where their classes are."""
 
 
 def register_environments() -> bool:
@@ -15,7 +16,8 @@ def register_environments() -> bool:
         return False
     import gymnasium
 
-    if BREADCRUMB_MAZE not in gymnasium.registry:
-        folder = __name__.rpartition(".")[0]
-        gymnasium.register(BREADCRUMB_MAZE, entry_point=f"{folder}.breadcrumb_env:BreadcrumbMazeEnv")
+    folder = __name__.rpartition(".")[0]
+    for name, place in ENVIRONMENTS.items():
+        if name not in gymnasium.registry:
+            gymnasium.register(name, entry_point=f"{folder}.{place}")
     return True

@@ -48,5 +48,5 @@ def test_refusals():
         flood_fill(torch.ones(2, 2), (0, 0))
     with pytest.raises(ValueError, match=r"cell of \(2, 2\), got \(2, 0\)"):
         flood_fill(torch.ones(2, 2, dtype=torch.bool), (2, 0))
-    with pytest.raises(ValueError, match="clearance must be at least 0.5"):
+    with pytest.raises(ValueError, match=r"clearance must be at least 0\.5"):
         steps_to_goal(HARD_MAZE, clearance=0.1)

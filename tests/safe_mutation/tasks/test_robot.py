@@ -67,7 +67,9 @@ def test_actions_beyond_the_limits_are_clipped():
     assert torch.equal(robot.advance(state, wild, tables), robot.advance(state, tame, tables))
 
 
-@pytest.mark.parametrize(("heading", "quarter"), [(268.2, 0), (200.0, 1), (90.0, 2), (350.0, 3), (223.0, 1), (224.0, 0)])
+@pytest.mark.parametrize(
+    ("heading", "quarter"), [(268.2, 0), (200.0, 1), (90.0, 2), (350.0, 3), (223.0, 1), (224.0, 0)]
+)
 def test_one_radar_sees_the_goal(heading, quarter):
     state = robot.initial_state(HARD_MAZE, 1, torch.float64)
     state[0, robot.HEADING] = heading  # the goal lies at 268.25 degrees

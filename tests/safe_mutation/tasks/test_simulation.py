@@ -38,5 +38,5 @@ def test_refusals():
     state, tables = robot.initial_state(HARD_MAZE, 1, torch.float32), HARD_MAZE.tables(torch.float32)
     with pytest.raises(ValueError, match="sense: backend must be one of 'auto', 'reference', 'compiled', got 'fast'"):
         simulation.sense(state, tables, backend="fast")
-    with pytest.raises(ValueError, match="needs numba and float32 or float64 on the CPU, got torch.float16"):
+    with pytest.raises(ValueError, match=r"needs numba and float32 or float64 on the CPU, got torch\.float16"):
         simulation.sense(state.half(), tables, backend="compiled")
