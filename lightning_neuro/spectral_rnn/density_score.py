@@ -87,7 +87,9 @@ class LogDensityScore:
         points = torch.from_numpy(np.ascontiguousarray(x))
         s = vmap(self._negative_gradient)(points)
         if s.shape != points.shape:
-            raise ValueError(f"LogDensityScore: the score of a step must have shape {x.shape[1:]}, got {s.shape[1:]}.")
+            raise ValueError(
+                f"LogDensityScore: the score of a step must have shape {x.shape[1:]}, got {tuple(s.shape[1:])}."
+            )
         precision = vmap(jacrev(self._negative_gradient))(points)
         if not (torch.isfinite(s).all() and torch.isfinite(precision).all()):
             raise ValueError("LogDensityScore: the score must be finite at the data, got NaN or infinity.")

@@ -13,6 +13,9 @@ from lightning_neuro.spectral_rnn.series import Array
 FLOOR = 1e-6
 """Of the overall covariance, added to each component's: no component shrinks on a single point."""
 
+TOLERANCE = 1e-6
+"""Rise of the mean log-density per iteration at which a fit has settled."""
+
 
 @dataclass(frozen=True)
 class GaussianMixture:
@@ -98,7 +101,7 @@ def _climb(x: Array, mixture: GaussianMixture, shrinkage: float, most: int) -> G
         joint = mixture.joint(x)
         density = logsumexp(joint, axis=1)
         mixture = _maximise(x, np.exp(joint - density[:, None]), shrinkage, floor)
-        if density.mean() - last < 1e-7:
+        if density.mean() - last < TOLERANCE:
             break
         last = density.mean()
     return mixture

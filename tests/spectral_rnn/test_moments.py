@@ -300,9 +300,3 @@ def test_first_moments_of_a_linear_network_are_its_markov_parameters(transition)
     sums, _ = moments.first_moments(y[steps], local, steps, 3, w[steps])
     expected = [(readout.T @ np.linalg.matrix_power(recurrent, k) @ a).item() for k in range(4)]
     np.testing.assert_allclose(sums[0, :, 0], expected, atol=1e-10)
-
-
-def test_ahead_of_refuses_the_score_of_a_prefix():
-    local, _ = IIDGaussianScore(covariance=[[1.0]]).local(np.zeros((4, 1)))
-    with pytest.raises(ValueError, match="expected an interior score, got that of a prefix"):
-        ahead_of(local)
