@@ -13,6 +13,7 @@ from lightning_neuro.safe_mutation.batching import Batching, Vectorize
 from lightning_neuro.safe_mutation.genome import Genome
 from lightning_neuro.safe_mutation.interface import interface_of
 from lightning_neuro.safe_mutation.policy_checks import refuse_dependent_individuals
+from lightning_neuro.safe_mutation.policy_outputs import check_result, flat_rows
 from lightning_neuro.safe_mutation.recurrent import vmap_safe
 
 Params = Tensor | dict[str, Tensor]
@@ -177,7 +178,7 @@ class BatchedPolicy:
         step = self.interface.recurrence == "step"
         arguments = (observations, state) if step else (observations,)
         result = functional_call(self._runner, {**self._shared(), **tensors}, arguments)
-        self._check_result(result, observations)
+        check_result(self.module, self.interface, result, observations)
         return result
 
     def _unrolled(self, tensors: dict[str, Tensor], states: Tensor) -> Tensor:
@@ -192,7 +193,7 @@ class BatchedPolicy:
         return self._transformed(torch.cat(outputs) if self.output_steps == "all" else outputs[-1])
 
     def _transformed(self, outputs: Tensor) -> Tensor:
-        return _rows(outputs if self._output is None else self._output(outputs))
+        return flat_rows(outputs if self._output is None else self._output(outputs))
 
     def _shared(self) -> dict[str, Tensor]:
         frozen = {
@@ -229,31 +230,6 @@ class BatchedPolicy:
                 f"Convert one of the two, for instance params.to({dtype})."
             )
 
-    def _check_result(self, result: Any, observations: Tensor) -> None:
-        step = self.interface.recurrence == "step"
-        if step and not (isinstance(result, tuple) and len(result) == 2):
-            raise TypeError(
-                f"BatchedPolicy: {type(self.module).__name__} is called as (y, h) = f(x, h), but returned "
-                f"{_kind(result)}. Return output and state, or give recurrence='none' or 'sequence'."
-            )
-        output = result[0] if step else result
-        if not isinstance(output, Tensor):
-            raise TypeError(
-                f"BatchedPolicy: {type(self.module).__name__} must return one tensor of outputs, got {_kind(output)}. "
-                "Wrap it in a module that returns the output alone, or (y, h) = f(x, h) if it carries a state."
-            )
-        batch = observations.shape[1 if self.interface.recurrence == "sequence" else 0]
-        if output.ndim == 0 or output.shape[0] != batch:
-            raise ValueError(
-                f"BatchedPolicy: {type(self.module).__name__} must return outputs (B, ...) with B={batch} for "
-                f"observations {tuple(observations.shape)}, got {tuple(output.shape)}. Whole sequences come as "
-                "(T, B, ...), and their output is that of the last step."
-            )
-
-
-def _rows(outputs: Tensor) -> Tensor:
-    return outputs.flatten(1) if outputs.ndim > 1 else outputs.unsqueeze(1)
-
 
 def _own_rows(tensors: dict[str, Tensor], observations: Tensor) -> int:
     """Return 0, the dimension of the individuals, once they are known to be as many as the genomes."""
@@ -264,9 +240,3 @@ def _own_rows(tensors: dict[str, Tensor], observations: Tensor) -> int:
             f"{tuple(observations.shape)}."
         )
     return 0
-
-
-def _kind(result: Any) -> str:
-    if isinstance(result, tuple | list):
-        return f"{type(result).__name__} of {', '.join(type(part).__name__ for part in result)}"
-    return type(result).__name__
