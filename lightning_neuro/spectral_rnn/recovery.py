@@ -82,6 +82,33 @@ def recover_input_weights(
     >>> recover_input_weights(moment, 2, seed=0).output_weights.round(6).tolist()
     [[3.0, 0.0], [0.0, -1.0]]
     """
+    found = decompose_moment(moment, rank, coeffs, n_pencils=n_pencils, n_restarts=n_restarts, init=init, seed=seed)
+    if found.output_cosine > PARALLEL and degree(coeffs) == 2:
+        warnings.warn(
+            f"recover_input_weights: two neurons have output weights with cosine {found.output_cosine:.3f}; their "
+            "input weights mix. Add outputs that tell them apart, or use fewer units.",
+            ParallelOutputsWarning,
+            stacklevel=2,
+        )
+    return found
+
+
+def decompose_moment(
+    moment: Array,
+    rank: int | str,
+    coeffs: tuple[float, ...],
+    *,
+    n_pencils: int,
+    n_restarts: int,
+    init: Array | None,
+    seed: Seed,
+) -> InputRecovery:
+    """Do what `recover_input_weights` does, without its warning.
+
+    >>> decompose_moment(model_moment(np.eye(2), np.eye(2), QUADRATIC), 2, QUADRATIC, n_pencils=1, n_restarts=0,
+    ...     init=None, seed=0).condition
+    1.0
+    """
     moment = np.asarray(moment, dtype=np.float64)
     _check_moment(moment, degree(coeffs))
     moment = _symmetric(moment)
@@ -99,15 +126,20 @@ def recover_input_weights(
     by_strength = np.argsort(-np.linalg.norm(weights, axis=1), kind="stable")
     rows, weights = rows[by_strength], weights[by_strength]
     cosine = largest_cosine(weights)
-    if cosine > PARALLEL and degree(coeffs) == 2:
-        warnings.warn(
-            f"recover_input_weights: two neurons have output weights with cosine {cosine:.3f}; their input weights "
-            "mix. Add outputs that tell them apart, or use fewer units.",
-            ParallelOutputsWarning,
-            stacklevel=2,
-        )
     condition = float(values[0] / values[units - 1]) if values[units - 1] > 0 else float("inf")
     return InputRecovery(rows, weights, values, condition, cosine, residual, components_stand_out(values, units))
+
+
+def model_moment(input_weights: Array, output_weights: Array, coeffs: tuple[float, ...]) -> Array:
+    """Return `m! c_m sum_i A2[i] (x) a_i (x) ... (x) a_i`, the moment that a network has in the mean.
+
+    >>> model_moment(np.array([[1.0, 2.0]]), np.array([[3.0]]), QUADRATIC).tolist()
+    [[[6.0, 12.0], [12.0, 24.0]]]
+    """
+    order = degree(coeffs)
+    spec = {2: "ik,ia,ib->kab", 3: "ik,ia,ib,ic->kabc"}[order]
+    product = np.einsum(spec, output_weights, *[input_weights] * order, optimize=True)
+    return np.asarray(factorial(order) * coeffs[order] * product)
 
 
 def _shared_factor(
@@ -171,7 +203,7 @@ def output_weights_for(moment: Array, rows: Array, coeffs: tuple[float, ...]) ->
     for _ in range(order - 1):
         products = (products[:, :, None] * rows[:, None, :]).reshape(len(rows), -1)
     wanted = moment.reshape(len(moment), -1).T
-    weights: Array = np.linalg.lstsq(products.T, wanted, rcond=None)[0]
+    weights = np.asarray(np.linalg.lstsq(products.T, wanted, rcond=None)[0], dtype=np.float64)
     left = np.linalg.norm(products.T @ weights - wanted) / (np.linalg.norm(wanted) or 1.0)
     return weights / (factorial(order) * coeffs[order]), float(left)
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from lightning_neuro.spectral_rnn.series import Array, Series, drop_exploded
 SCORES = ("auto", "iid", "ar1")
 
 
-def fit_score(owner: str, score: str | ScoreModel, statistics: GaussianStatistics, passes: Passes) -> ScoreModel:
+def fit_score(owner: str, score: Any, statistics: GaussianStatistics, passes: Passes) -> ScoreModel:
     """Return the score that is asked for, fitted.
 
     Args:

@@ -1,0 +1,130 @@
+"""How a pass over the data is made: in one go, or by workers whose sums are merged."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, Self, TypeVar
+
+import numpy as np
+from joblib import Parallel, delayed  # type: ignore[import-untyped]
+
+from lightning_neuro.spectral_rnn.series import Series, drop_exploded
+
+BATCH = 65_536
+
+
+class Mergeable(Protocol):
+    """Sums that add up over parts of the data."""
+
+    def merge(self, other: Self) -> None:
+        """Add the sums of another part."""
+        ...
+
+
+S = TypeVar("S", bound=Mergeable)
+
+
+class Passes(Protocol):
+    """Data that can be read several times."""
+
+    def run(self, work: Callable[[Iterable[Series]], S]) -> S:
+        """Return the sums of `work` over all series."""
+        ...
+
+
+@dataclass(frozen=True)
+class SerialPasses:
+    """One process reads a source of series, which must give the same ones each time it is iterated over.
+
+    >>> SerialPasses(iter([]))
+    Traceback (most recent call last):
+    TypeError: SerialPasses: source must be iterable again and again (a list, a data loader), got list_iterator, which \
+ends after one pass.
+    """
+
+    source: Iterable[Series]
+
+    def __post_init__(self) -> None:
+        if iter(self.source) is self.source:
+            raise TypeError(
+                "SerialPasses: source must be iterable again and again (a list, a data loader), got "
+                f"{type(self.source).__name__}, which ends after one pass."
+            )
+
+    def run(self, work: Callable[[Iterable[Series]], S]) -> S:
+        """Return the sums of `work` over all series."""
+        return work(self.source)
+
+
+@dataclass(frozen=True)
+class ParallelPasses:
+    """Several processes take a share of the series each.
+
+    Args:
+        source: all series.
+        workers: number of processes.
+    """
+
+    source: Sequence[Series]
+    workers: int
+
+    def run(self, work: Callable[[Iterable[Series]], S]) -> S:
+        """Return the sums of `work` over all series; equal to one process up to rounding."""
+        shares = [self.source[start :: self.workers] for start in range(min(self.workers, len(self.source)))]
+        found: list[Any] = Parallel(n_jobs=self.workers)(delayed(work)(share) for share in shares)
+        total: S = found[0]
+        for other in found[1:]:
+            total.merge(other)
+        return total
+
+
+def batches(source: Iterable[Series], steps: int = BATCH) -> Iterator[list[Series]]:
+    """Yield lists of sound stretches of about `steps` steps: without infinite numbers, cut at gaps of the inputs.
+
+    >>> x = np.array([[0.0], [np.nan], [2.0], [3.0]])
+    >>> [[len(stretch) for stretch in batch] for batch in batches([Series(x, x), Series(x, x + np.inf)])]
+    [[1, 2]]
+    """
+    batch: list[Series] = []
+    size = 0
+    for series in source:
+        for stretch in stretches(series) if drop_exploded([series])[0] else ():
+            batch.append(stretch)
+            size += len(stretch)
+            if size >= steps:
+                yield batch
+                batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def joined(batch: Sequence[Series]) -> Series:
+    """Return one series with a missing step between any two, so that one call does for many.
+
+    >>> one = Series(np.zeros((2, 1)), np.ones((2, 1)))
+    >>> joined([one, one]).x.ravel().tolist()
+    [0.0, 0.0, nan, 0.0, 0.0]
+    """
+    if len(batch) == 1:
+        return batch[0]
+    weighted = any(series.weights is not None for series in batch)
+    xs, ys, weights = [], [], []
+    for series in batch:
+        xs += [series.x, np.full((1, series.x.shape[1]), np.nan)]
+        ys += [series.y, np.full((1, series.y.shape[1]), np.nan)]
+        if weighted:
+            weights += [np.ones(len(series)) if series.weights is None else series.weights, np.zeros(1)]
+    return Series(np.concatenate(xs[:-1]), np.concatenate(ys[:-1]), np.concatenate(weights[:-1]) if weighted else None)
+
+
+def stretches(series: Series) -> list[Series]:
+    """Cut a series at the steps whose inputs are missing.
+
+    >>> x = np.array([[np.nan], [1.0], [np.nan], [3.0], [4.0]])
+    >>> [part.x.ravel().tolist() for part in stretches(Series(x, x))]
+    [[1.0], [3.0, 4.0]]
+    """
+    sound = np.isfinite(series.x).all(axis=1)
+    if sound.all():
+        return [series]
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], sound, [False]]).astype(np.int8)))
+    return [series.part(start, stop) for start, stop in zip(edges[::2], edges[1::2], strict=True)]

@@ -1,0 +1,131 @@
+"""The first pass over the data: what the score is fitted by, and the mean and covariance of the outputs."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lightning_neuro.spectral_rnn.gaussian_statistics import GaussianStatistics
+from lightning_neuro.spectral_rnn.passes import stretches
+from lightning_neuro.spectral_rnn.series import Array, Series, drop_exploded
+
+SAMPLE = 20_000
+
+
+@dataclass
+class Survey:
+    """Sums of a first pass.
+
+    Attributes:
+        inputs: sums over neighbouring inputs.
+        n_series: how many series there were, the dropped ones among them.
+        n_dropped: how many held an infinite number.
+        n_steps: steps with inputs and outputs.
+        sample: inputs of about the first 20000 steps, to look at the score with.
+        output_total: sum of y relative to the first one seen, `(Dy,)`.
+        output_products: sum of its outer products.
+    """
+
+    inputs: GaussianStatistics | None = None
+    n_series: int = 0
+    n_dropped: int = 0
+    n_steps: int = 0
+    sample: list[Array] = field(default_factory=list)
+    origin: Array = field(default_factory=lambda: np.zeros(0))
+    output_total: Array = field(default_factory=lambda: np.zeros(0))
+    output_products: Array = field(default_factory=lambda: np.zeros((0, 0)))
+
+    def add(self, series: Series) -> None:
+        """Add one series."""
+        self.n_series += 1
+        if not drop_exploded([series])[0]:
+            self.n_dropped += 1
+            return
+        if self.inputs is None:
+            self.inputs = GaussianStatistics.empty(series.x.shape[1])
+        for stretch in stretches(series):
+            self.inputs.accumulate(stretch.x)
+            self._sample([stretch.x])
+            self._add_outputs(stretch)
+
+    def merge(self, other: "Survey") -> None:
+        """Add the sums of another part of the data."""
+        self.n_series += other.n_series
+        self.n_dropped += other.n_dropped
+        if other.inputs is not None and self.inputs is not None:
+            self.inputs.merge(other.inputs)
+        self.inputs = self.inputs or other.inputs
+        self._sample(other.sample)
+        if other.n_steps:
+            self._add_sums(other.n_steps, other.origin, other.output_total, other.output_products)
+
+    @property
+    def output_mean(self) -> Array:
+        """Mean of the outputs, `(Dy,)`."""
+        return self.origin + self.output_total / self.n_steps
+
+    @property
+    def output_covariance(self) -> Array:
+        """Covariance of the outputs, `(Dy, Dy)`."""
+        mean = self.output_total / self.n_steps
+        return self.output_products / self.n_steps - np.outer(mean, mean)
+
+    @property
+    def input_second_moment(self) -> Array:
+        """Mean of `x x^T`, `(Dx, Dx)`."""
+        statistics = self.require_inputs()
+        mean = statistics.means()[1]
+        return statistics.covariances()[2] + np.outer(mean, mean)
+
+    def require_inputs(self) -> GaussianStatistics:
+        """Return the sums over inputs.
+
+        Raises:
+            ValueError: there are no usable data.
+        """
+        if self.inputs is None or not self.n_steps or not self.inputs.pairs:
+            raise ValueError(
+                "spectral learning: expected series with adjacent finite steps and outputs, got "
+                f"{self.n_series} series, {self.n_dropped} of them dropped for infinite numbers, with {self.n_steps} "
+                "usable steps in all."
+            )
+        return self.inputs
+
+    def _sample(self, inputs: list[Array]) -> None:
+        for x in inputs:
+            wanted = SAMPLE - sum(map(len, self.sample))
+            if wanted > 0:
+                self.sample.append(x[:wanted].copy())
+
+    def _add_outputs(self, stretch: Series) -> None:
+        kept = np.isfinite(stretch.y).all(axis=1)
+        if stretch.weights is not None:
+            kept &= stretch.weights > 0
+        y = stretch.y[kept]
+        if len(y):
+            centred = y - y[0]
+            self._add_sums(len(y), y[0], centred.sum(axis=0), centred.T @ centred)
+
+    def _add_sums(self, count: int, origin: Array, total: Array, products: Array) -> None:
+        if not self.n_steps:
+            self.n_steps, self.origin, self.output_total, self.output_products = count, origin, total, products
+            return
+        shift = origin - self.origin
+        crossed = np.outer(total, shift)
+        self.output_products = self.output_products + products + crossed + crossed.T + count * np.outer(shift, shift)
+        self.output_total = self.output_total + total + count * shift
+        self.n_steps += count
+
+
+def survey(source: Iterable[Series]) -> Survey:
+    """Return the sums of a first pass.
+
+    >>> y = np.array([[1.0], [3.0]])
+    >>> seen = survey([Series(y, y), Series(y + np.inf, y)])
+    >>> seen.n_steps, seen.n_dropped, seen.output_mean.tolist(), seen.output_covariance.tolist()
+    (2, 1, [2.0], [[1.0]])
+    """
+    found = Survey()
+    for series in source:
+        found.add(series)
+    return found
