@@ -1,5 +1,7 @@
 """How far the goal of a maze is along the corridors, for any place in it."""
 
+import functools
+
 import torch
 from torch import Tensor
 
@@ -23,7 +25,7 @@ class Breadcrumbs:
     """
 
     def __init__(self, maze: Maze) -> None:
-        steps = steps_to_goal(maze)
+        steps = _steps(maze)
         self.worst = int(steps.max()) + 1
         # A rim without a way stands for everything outside.
         self.table = torch.nn.functional.pad(steps.where(steps >= 0, self.worst), (1, 1, 1, 1), value=self.worst)
@@ -35,3 +37,9 @@ class Breadcrumbs:
         most = torch.tensor(self.table.shape, device=places.device) - 1
         cells = (torch.floor(places.nan_to_num(nan=-1.0)) + 1).clamp(min=0).minimum(most.to(places.dtype)).long()
         return self.table[cells[..., 0], cells[..., 1]]
+
+
+@functools.lru_cache(maxsize=16)
+def _steps(maze: Maze) -> Tensor:
+    """Environments are made by the hundred for one maze."""
+    return steps_to_goal(maze)

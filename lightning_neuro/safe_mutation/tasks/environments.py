@@ -2,7 +2,10 @@
 
 import importlib.util
 
-ENVIRONMENTS = {"lightning_neuro/BreadcrumbMaze-v0": "breadcrumb_env:BreadcrumbMazeEnv"}
+ENVIRONMENTS = {
+    "lightning_neuro/BreadcrumbMaze-v0": "breadcrumb_env:BreadcrumbMazeEnv",
+    "lightning_neuro/TopdownMaze-v0": "topdown_env:TopdownMazeEnv",
+}
 """Names and where their classes are."""
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import breadth_first_order
+from scipy.sparse.csgraph import dijkstra
 from torch import Tensor
 
 from lightning_neuro.common import checks
@@ -37,12 +37,8 @@ def flood_fill(open_cells: Tensor, goal: tuple[int, int]) -> Tensor:
     walkable = open_cells.numpy(force=True).copy()
     walkable[goal] = True
     origin = int(np.ravel_multi_index(goal, shape))
-    order, before = breadth_first_order(_neighbours(walkable), origin, directed=False)
-    steps = np.full(walkable.size, -1, dtype=np.int64)
-    steps[origin] = 0
-    for cell, previous in zip(order[1:].tolist(), before[order[1:]].tolist(), strict=True):
-        steps[cell] = steps[previous] + 1
-    return torch.from_numpy(steps.reshape(shape))
+    steps = dijkstra(_neighbours(walkable), directed=False, indices=origin, unweighted=True)
+    return torch.from_numpy(np.where(np.isfinite(steps), steps, -1).astype(np.int64).reshape(shape))
 
 
 def steps_to_goal(maze: Maze, *, clearance: float = 1.0) -> Tensor:

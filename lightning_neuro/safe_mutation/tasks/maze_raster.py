@@ -35,7 +35,7 @@ def background(maze: Maze, breadcrumbs: Breadcrumbs, scale: int = 2) -> Image:
     share = (steps / breadcrumbs.worst).clamp(0, 1)[..., None]
     image = torch.tensor(NEAR) * (1 - share) + torch.tensor(FAR) * share
     image[steps == breadcrumbs.worst] = torch.tensor(OUTSIDE, dtype=image.dtype)
-    near_wall = squared_distances(places, maze.tables(torch.float64).walls).amin(-1) <= WALL_HALF_WIDTH**2
+    near_wall = squared_distances(places, maze.tables(torch.float32).walls).amin(-1) <= WALL_HALF_WIDTH**2
     image[near_wall] = torch.tensor(WALL, dtype=image.dtype)
     picture: Image = image.round().to(torch.uint8).numpy()
     paint_disc_(picture, maze.goal, GOAL_RADIUS, GOAL, scale)
@@ -66,4 +66,4 @@ def _places(maze: Maze, scale: int) -> torch.Tensor:
     """Coordinates of every pixel, `(H, W, 2)`; a margin at the far end keeps outer walls whole."""
     width, height = (scale * (size + 4) for size in maze.size)
     rows, columns = torch.meshgrid(torch.arange(height) / scale, torch.arange(width) / scale, indexing="ij")
-    return torch.stack([columns, rows], dim=-1).double()
+    return torch.stack([columns, rows], dim=-1)

@@ -24,7 +24,7 @@ def with_a_queue(open_cells, goal):
 
 
 @given(st.integers(0, 10**6), st.integers(1, 9), st.integers(1, 9), st.floats(0.2, 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_steps_are_those_of_a_search_with_a_queue(seed, rows, columns, openness):
     generator = torch.Generator().manual_seed(seed)
     cells = torch.rand(rows, columns, generator=generator) < openness

@@ -41,7 +41,7 @@ def test_gold_trace(action, backend):
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_robots_stay_inside_keep_their_limits_and_never_touch_a_wall(seed):
     generator = torch.Generator().manual_seed(seed)
     tables = HARD_MAZE.tables(torch.float64)

@@ -8,7 +8,7 @@ from lightning_neuro.safe_mutation.tasks.maze import HARD_MAZE
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_loops_agree_with_plain_torch(seed):
     pytest.importorskip("numba")
     generator = torch.Generator().manual_seed(seed)
