@@ -64,12 +64,12 @@ def footprint(
     vector = as_ordinary(params[0]).clone().requires_grad_()
     kept: dict[int, int] = {}
 
-    def keep(tensor: Tensor) -> Tensor:
+    def count(tensor: Tensor) -> None:
+        # Nothing is handed back: there is no backward pass, and a graph that holds its own outputs is never freed.
         storage = tensor.untyped_storage()
         kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
 
-    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(count, lambda _: vector):
         outputs = policy.single(vector, samples.of_one(0))
     if gradient and not outputs.requires_grad:
         raise ValueError(
