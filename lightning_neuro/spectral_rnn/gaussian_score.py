@@ -180,7 +180,8 @@ class GaussianAR1Score:
         # Row t - 1 of `r` belongs to step t, and so does row t - 1 of `s`.
         both = (_finite(x) - self.mean_) @ np.hstack([precision, crossed.T])
         r = both[1:, : len(precision)] + both[:-1, len(precision) :]
-        s = r[:-1] - r[1:] @ self.transition_
+        s = r[1:] @ -self.transition_
+        s += r[:-1]
         if not interior:
             return [LocalScore(rows_at(r, steps, -1), rows_at(s, steps, -2), precision, inner, crossed)], steps
         end, lag = rows_at(s, steps, -1), rows_at(s, steps, -2)
