@@ -35,6 +35,8 @@ class TopdownMazeEnv(gymnasium.Env[Image, np.int64]):
             raise ValueError(f"TopdownMazeEnv: render_mode must be None or 'rgb_array', got {render_mode!r}.")
         self.render_mode = render_mode
         self._rooms, self._view, self._pixels_per_cell = rooms, view, pixels_per_cell
+        self._place: Cell = (0, 0)
+        self._moves = 0
         size = (2 * rooms + 1 if view is None else view) * pixels_per_cell
         self.observation_space = gymnasium.spaces.Box(0, 255, (3, size, size), np.uint8)
         self.action_space = gymnasium.spaces.Discrete(len(MOVES))
@@ -68,8 +70,7 @@ class TopdownMazeEnv(gymnasium.Env[Image, np.int64]):
 
     def _begin(self, maze: GridMaze) -> None:
         self._maze = maze
-        self._place: Cell = maze.start
-        self._moves: int = 0
+        self._place, self._moves = maze.start, 0
         self._images = views(maze, self._view, self._pixels_per_cell).numpy()
 
     def _cell(self) -> int:

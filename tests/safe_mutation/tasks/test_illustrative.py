@@ -75,7 +75,7 @@ def test_scaled_steps_reach_in_sixty_what_plain_steps_of_one_size_do_not():
 @pytest.mark.parametrize(
     ("domain", "operator", "magnitude", "solved"),
     [
-        ("washout", "sm_g_abs", 0.1, 20),
+        ("washout", "sm_g_abs", 1.0, 20),
         ("washout", "sm_g_sum", 0.01, 0),
         ("washout", "gaussian", 0.01, 0),
         ("medium", "sm_g_sum", 0.1, 20),
