@@ -38,7 +38,8 @@ class Activity:
     def counts(self) -> Tensor:
         """Spikes per neuron `(B, *features)`."""
         if self._counts is None:
-            self._counts = self.spikes.sum(0, dtype=self.dtype)
+            counts = kernels.counts(self.spikes.flatten(2), self.dtype, backend=self.backend)
+            self._counts = counts.view(self.spikes.shape[1:])
         return self._counts
 
     def keep_trace(self, neuron: Neuron, trace: Tensor) -> None:

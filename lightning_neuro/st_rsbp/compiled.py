@@ -8,6 +8,7 @@ threshold to the last bit may fall on the other side of it; a recurrent net then
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -22,6 +23,8 @@ from lightning_neuro.st_rsbp.simulate import Neuron
 DENSE_INPUT_RATE = 0.5
 DENSE_GRADIENT_RATE = 0.2
 WORTH_SHARING = 1 << 19
+# What impacts take for each postsynaptic neuron, in additions; they are formed for at least so many at once.
+IMPACT_COST, NARROW = 8, 64
 
 
 @cache
@@ -89,13 +92,82 @@ def input_trace(spikes: Tensor, tau_m: float, tau_s: float, dtype: torch.dtype) 
     return traces
 
 
-def weight_gradient(spikes: Tensor, gains: Tensor, traces: Tensor, neuron: Neuron) -> Tensor:
-    """See `kernels.weight_gradient`."""
+def counts(spikes: Tensor, dtype: torch.dtype) -> Tensor:
+    """See `kernels.counts`."""
+    return torch.from_numpy(_counts(_array(spikes))).to(dtype)
+
+
+def weight_gradient(spikes: Tensor, gains: Tensor, pre: Tensor, traces: Callable[[], Tensor], neuron: Neuron) -> Tensor:
+    """See `kernels.weight_gradient`. By presynaptic spikes, postsynaptic ones or products, whichever adds least."""
+    size, inputs = spikes.shape[2], pre.shape[2]
+    by_inputs = (_rate(pre) + IMPACT_COST / max(1, inputs)) * max(1, NARROW / max(1, size))
+    by_outputs = 2 * min(_rate(spikes), DENSE_GRADIENT_RATE)
+    if by_inputs < by_outputs:
+        return _weight_gradient_of_inputs(spikes, gains, pre, neuron)
+    made = traces()
     if _rate(spikes) > DENSE_GRADIENT_RATE:
-        return potential.weight_gradient_from(_coefficients(spikes, gains, traces, neuron), traces)
-    out = torch.zeros(spikes.shape[2], traces.shape[2], dtype=traces.dtype)
-    arrays = _array(spikes), _array(gains), _array(traces), *_resets(neuron, spikes, traces), out.numpy()
-    _share(spikes.shape[2], spikes.numel(), lambda first, last: loop("weight_gradient")(first, last, *arrays))
+        return potential.weight_gradient_from(_coefficients(spikes, gains, made, neuron), made)
+    out = torch.zeros(size, inputs, dtype=made.dtype)
+    arrays = _array(spikes), _array(gains), _array(made), *_resets(neuron, spikes, made), out.numpy()
+    _share(size, spikes.numel(), lambda first, last: loop("weight_gradient")(first, last, *arrays))
+    return out
+
+
+def _weight_gradient_of_inputs(spikes: Tensor, gains: Tensor, pre: Tensor, neuron: Neuron) -> Tensor:
+    out = torch.empty(spikes.shape[2], pre.shape[2], dtype=gains.dtype)
+    _, starts, times = _sorted(pre)
+    constants = neuron.refractory, _constants(neuron, gains.dtype), starts, times
+    arrays = _array(spikes), _array(gains), *constants, out.numpy()
+    run = loop("weight_gradient_of_inputs", "impact_loops")
+    _share(spikes.shape[2], spikes.numel(), lambda first, last: run(first, last, *arrays))
+    return out
+
+
+def adjoint(
+    spikes: Tensor,
+    weight: Tensor,
+    diagonal: Tensor,
+    error: Tensor,
+    neuron: Neuron,
+    silent_ratio: float,
+    self_term: bool,
+) -> Tensor:
+    """See `kernels.adjoint`."""
+    out = torch.empty_like(error, memory_format=torch.contiguous_format)
+    coupling = torch.tensor([neuron.threshold, silent_ratio], dtype=error.dtype).numpy()
+    arrays = (
+        _array(spikes),
+        *_sorted(spikes),
+        _columns(weight),
+        _array(diagonal),
+        _array(error),
+        neuron.refractory,
+        _constants(neuron, error.dtype),
+        coupling,
+        self_term,
+        out.numpy(),
+    )
+    run = loop("adjoint", "adjoint_loops")
+    _share(spikes.shape[1], spikes.numel(), lambda first, last: run(first, last, *arrays))
+    return out
+
+
+def _sorted(spikes: Tensor) -> tuple[Any, Any, Any]:
+    """Return counts `(B, M)`, and the spikes sorted by sample and neuron; see `impact_loops.sort_spikes`."""
+    array = _array(spikes)
+    counted = _counts(array)
+    starts = np.zeros(counted.size + 1, np.int64)
+    np.cumsum(counted, out=starts[1:])
+    times = np.empty(starts[-1], np.int32)
+    run = loop("sort_spikes", "impact_loops")
+    _share(len(counted), spikes.numel(), lambda first, last: run(first, last, array, starts, times))
+    return counted, starts, times
+
+
+def _counts(spikes: Any) -> Any:
+    out = np.empty(spikes.shape[1:], np.int32)
+    run = loop("count_spikes", "impact_loops")
+    _share(len(out), spikes.size, lambda first, last: run(first, last, spikes, out))
     return out
 
 
@@ -136,9 +208,9 @@ def _coefficients(spikes: Tensor, gains: Tensor, traces: Tensor, neuron: Neuron)
     return out
 
 
-def loop(name: str) -> Callable[..., None]:
-    """Return one compiled loop by name."""
-    function: Callable[..., None] = getattr(loops(), name)
+def loop(name: str, module: str = "loops") -> Callable[..., None]:
+    """Return one compiled loop by its name and that of its module."""
+    function: Callable[..., None] = getattr(import_module(f"lightning_neuro.st_rsbp.{module}"), name)
     return function
 
 

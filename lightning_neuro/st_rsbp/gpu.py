@@ -75,6 +75,11 @@ def input_trace(spikes: Tensor, tau_m: float, tau_s: float, dtype: torch.dtype) 
     return traces
 
 
+def counts(spikes: Tensor, dtype: torch.dtype) -> Tensor:
+    """See `kernels.counts`."""
+    return spikes.sum(0, dtype=dtype)
+
+
 def _loops() -> ModuleType:
     module = loops()
     if module is None:
@@ -91,4 +96,4 @@ def _constants(neuron: Neuron, like: Tensor) -> Tensor:
     return torch.tensor(values, dtype=torch.float64).to(like)
 
 
-__all__ = ["current_forward", "dense_forward", "input_trace", "pairwise", "propagated", "weight_gradient"]
+__all__ = ["counts", "current_forward", "dense_forward", "input_trace", "pairwise", "propagated", "weight_gradient"]

@@ -4,6 +4,7 @@
 with triton, CUDA tensors take those of `gpu`. Nothing of size B N M is formed but by `pairwise`.
 """
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Literal, TypeAlias
 
@@ -99,25 +100,88 @@ def input_trace(spikes: Tensor, tau_m: float, tau_s: float, dtype: torch.dtype, 
     return result
 
 
+def counts(spikes: Tensor, dtype: torch.dtype, *, backend: Backend = "auto") -> Tensor:
+    """Return how often each neuron of bool `(T, B, M)` fired, `(B, M)` in `dtype`."""
+    _check_spikes("counts", "spikes", spikes)
+    result: Tensor = _choose("counts", backend, spikes).counts(spikes, dtype)
+    return result
+
+
 def weight_gradient(
-    spikes: Tensor, gains: Tensor, traces: Tensor, neuron: Neuron, *, backend: Backend = "auto"
+    spikes: Tensor,
+    gains: Tensor,
+    pre: Tensor,
+    traces: Callable[[], Tensor],
+    neuron: Neuron,
+    *,
+    backend: Backend = "auto",
 ) -> Tensor:
     """Return `sum_b gains[b, i] e[b, i, j]` without forming e.
 
     Args:
         spikes: bool `(T, B, N)` of the postsynaptic neurons.
         gains: `(B, N)`.
-        traces: `(T, B, M)` of the presynaptic neurons.
+        pre: bool `(T, B, M)` of the presynaptic neurons.
+        traces: returns their traces `(T, B, M)`; called only if they are needed.
         neuron: constants of the postsynaptic neurons.
         backend: `"auto"`, or one by name.
 
     Returns:
         `(N, M)`.
     """
-    _check_pair("weight_gradient", spikes, traces)
-    _check("weight_gradient", "gains", gains, tuple(spikes.shape[1:]), traces.dtype)
-    result: Tensor = _choose("weight_gradient", backend, spikes, traces).weight_gradient(spikes, gains, traces, neuron)
+    _check_spikes("weight_gradient", "spikes", spikes)
+    _check_spikes("weight_gradient", "pre", pre)
+    if pre.shape[:2] != spikes.shape[:2]:
+        raise ValueError(
+            f"weight_gradient: pre must have {spikes.shape[0]} steps and {spikes.shape[1]} samples, "
+            f"got {tuple(pre.shape[:2])}."
+        )
+    _check("weight_gradient", "gains", gains, tuple(spikes.shape[1:]))
+
+    def checked() -> Tensor:
+        found = traces()
+        _check("weight_gradient", "traces", found, tuple(pre.shape), gains.dtype)
+        return found
+
+    chosen = _choose("weight_gradient", backend, spikes, pre, gains)
+    result: Tensor = chosen.weight_gradient(spikes, gains, pre, checked, neuron)
     return result
+
+
+def adjoint(
+    spikes: Tensor,
+    weight: Tensor,
+    diagonal: Tensor,
+    error: Tensor,
+    neuron: Neuron,
+    *,
+    silent_ratio: float,
+    self_term: bool,
+    backend: Backend = "auto",
+) -> Tensor | None:
+    """Solve `(diag(D) - Theta)^T y = error` of a recurrent layer, one sample per thread in memory.
+
+    Args:
+        spikes: bool `(T, B, N)`.
+        weight: v `(N, N)`.
+        diagonal: D `(B, N)`.
+        error: `(B, N)`.
+        neuron: constants.
+        silent_ratio: rho where one of two neurons is silent; see `recurrent_backward.coupling_`.
+        self_term: whether Theta has a diagonal.
+        backend: `"auto"`, or one by name.
+
+    Returns:
+        y `(B, N)`, not finite where a system is singular; None where the backend has no loop for this.
+    """
+    _check_spikes("adjoint", "spikes", spikes)
+    size = spikes.shape[2]
+    _check("adjoint", "error", error, tuple(spikes.shape[1:]))
+    _check("adjoint", "diagonal", diagonal, tuple(spikes.shape[1:]), error.dtype)
+    _check("adjoint", "weight", weight, (size, size), error.dtype)
+    if _choose("adjoint", backend, spikes, weight, diagonal, error) is not compiled:
+        return None
+    return compiled.adjoint(spikes, weight, diagonal, error, neuron, silent_ratio, self_term)
 
 
 def propagated(

@@ -111,7 +111,7 @@ def _accumulate_(layer: NeuronLayer, synapses: Synapses, pre: Activity, post: Ac
     recurrent, mask = getattr(layer, "recurrent_weight", None), getattr(layer, "recurrent_mask", None)
     if recurrent is not None and recurrent.requires_grad:
         gradient = kernels.weight_gradient(
-            post.spikes, gains, post.trace(layer.neuron), layer.neuron, backend=layer.backend
+            post.spikes, gains, post.spikes, lambda: post.trace(layer.neuron), layer.neuron, backend=layer.backend
         )
         add_to_grad_(recurrent, gradient if mask is None else gradient.mul_(mask))
 

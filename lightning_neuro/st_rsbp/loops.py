@@ -4,23 +4,11 @@ Arrays are time-first and contiguous. A loop works on samples `first` to `last` 
 neurons, so that threads can share the work; it releases the interpreter lock. Only spikes cost arithmetic per synapse.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-
-def compiled(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Compile with numba on first use, and keep the code on disk where that is possible."""
-
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        try:
-            return njit(nogil=True, error_model="numpy", cache=True, **options)(function)
-        except RuntimeError:  # nowhere to keep the compiled code, as in a read-only installation
-            return njit(nogil=True, error_model="numpy", **options)(function)
-
-    return decorate
+from lightning_neuro.st_rsbp.compilation import compiled
 
 
 @compiled()

@@ -5,6 +5,8 @@ With the free trace Q of j (see `simulate.trace`) and coefficients A of i it is 
 sums over synapses become matrix products. A derivation of ours, equal to a simulation of every pair of trains.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -49,9 +51,10 @@ def reset_coefficients(spikes: Tensor, tau_m: float, refractory: int, dtype: tor
 
 
 @exact
-def weight_gradient(spikes: Tensor, gains: Tensor, traces: Tensor, neuron: Neuron) -> Tensor:
+def weight_gradient(spikes: Tensor, gains: Tensor, pre: Tensor, traces: Callable[[], Tensor], neuron: Neuron) -> Tensor:
     """Return `sum_b gains[b, i] e[b, i, j]`, `(N, M)`; see `kernels.weight_gradient`."""
-    return weight_gradient_from(_coefficients(spikes, traces, neuron).mul_(gains), traces)
+    made = traces()
+    return weight_gradient_from(_coefficients(spikes, made, neuron).mul_(gains), made)
 
 
 @exact

@@ -12,7 +12,7 @@ from lightning_neuro.st_rsbp import kernels
 from lightning_neuro.st_rsbp.activity import Activity
 from lightning_neuro.st_rsbp.rule import GradientRule
 from lightning_neuro.st_rsbp.simulate import Neuron
-from lightning_neuro.st_rsbp.solve import solve_adjoint
+from lightning_neuro.st_rsbp.solve import kept_short, solve_adjoint
 
 
 def coupling_(
@@ -45,7 +45,7 @@ def coupling_(
 def adjoint(
     post: Activity, neuron: Neuron, weight: Tensor, diagonal: Tensor, error: Tensor, rule: GradientRule
 ) -> tuple[Tensor, Tensor]:
-    """Return y `(B, N)` and how many samples' systems were given up, a part of the batch at a time.
+    """Return y `(B, N)` and how many samples' systems were given up.
 
     Args:
         post: activity of the layer.
@@ -55,6 +55,26 @@ def adjoint(
         error: `delta / nu`, `(B, N)`.
         rule: silent ratio, self term, limit and memory.
     """
+    solution = kernels.adjoint(
+        post.spikes,
+        weight,
+        diagonal,
+        error,
+        neuron,
+        silent_ratio=rule.silent_ratio_between,
+        self_term=rule.with_self_term,
+        backend=post.backend,
+    )
+    if solution is None:
+        return _in_pieces(post, neuron, weight, diagonal, error, rule)
+    solution, given_up = kept_short(solution, diagonal, error, rule.amplification_limit)
+    return solution, given_up.sum()
+
+
+def _in_pieces(
+    post: Activity, neuron: Neuron, weight: Tensor, diagonal: Tensor, error: Tensor, rule: GradientRule
+) -> tuple[Tensor, Tensor]:
+    """Return the same with the systems of a part of the batch in memory at a time."""
     batch, size = error.shape
     trace, parts, given_up = post.trace(neuron), [], []
     # A factorisation works on a copy of its matrix, so that each system is in memory twice.

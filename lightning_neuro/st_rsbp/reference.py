@@ -1,5 +1,6 @@
 """The operations of `kernels` in plain torch: on any device, and what the others are tested against."""
 
+import torch
 from torch import Tensor
 
 from lightning_neuro.st_rsbp.potential import pairwise, propagated, weight_gradient
@@ -22,4 +23,9 @@ def current_forward(
     return spikes, input_trace(spikes, neuron.tau_m, neuron.tau_s, current.dtype) if with_trace else None
 
 
-__all__ = ["current_forward", "dense_forward", "input_trace", "pairwise", "propagated", "weight_gradient"]
+def counts(spikes: Tensor, dtype: torch.dtype) -> Tensor:
+    """See `kernels.counts`."""
+    return spikes.sum(0, dtype=dtype)
+
+
+__all__ = ["counts", "current_forward", "dense_forward", "input_trace", "pairwise", "propagated", "weight_gradient"]

@@ -37,6 +37,11 @@ def solve_adjoint(
     solution = iterated(coupling, diagonal, right)
     if solution is None:
         solution = factorised_(coupling, diagonal, right)
+    return kept_short(solution, diagonal, right, limit)
+
+
+def kept_short(solution: Tensor, diagonal: Tensor, right: Tensor, limit: float | None) -> tuple[Tensor, Tensor]:
+    """Return y, or `r / D` where y is too long or not finite, and where that is; arguments as in `solve_adjoint`."""
     alone = right / diagonal
     given_up = ~(solution.norm(dim=1) <= (limit or SINGULAR_FROM) * alone.norm(dim=1))
     return torch.where(given_up[:, None], alone, solution), given_up

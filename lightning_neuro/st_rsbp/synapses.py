@@ -59,5 +59,11 @@ class DenseSynapses:
 
     def weight_gradient(self, post: Activity, gains: Tensor, pre: Activity) -> Tensor:
         """See `Synapses`."""
-        traces = pre.trace(self.neuron).flatten(2)
-        return kernels.weight_gradient(post.spikes, gains, traces, self.neuron, backend=self.backend)
+        return kernels.weight_gradient(
+            post.spikes,
+            gains,
+            pre.spikes.flatten(2),
+            lambda: pre.trace(self.neuron).flatten(2),
+            self.neuron,
+            backend=self.backend,
+        )

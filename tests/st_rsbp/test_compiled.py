@@ -1,4 +1,5 @@
 import multiprocessing
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -74,25 +75,28 @@ def test_i05_traces_are_equal_to_the_last_bit(seed, rate, dtype):
     assert torch.equal(compiled.input_trace(spikes, 64.0, 3.0, dtype), simulate.trace(spikes, 64.0, 3.0, dtype))
 
 
-@pytest.mark.parametrize("route", ["events", "products"])
+@pytest.mark.parametrize("route", ["inputs", "outputs", "products"])
 @given(st.integers(0, 10**6), rates, neurons)
 @settings(max_examples=25, deadline=None)
 def test_i03_sums_over_potentials_are_those_of_the_reference(route, seed, rate, neuron):
     pre, weight, _, gains = layer(seed, 0.3)
     post = torch.rand(30, 3, 9, generator=torch.Generator().manual_seed(seed + 1)) < rate
     traces = simulate.trace(pre, neuron.tau_m, neuron.tau_s, torch.float64)
+    asked = Mock(return_value=traces)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiled, "DENSE_GRADIENT_RATE", 2.0 if route == "events" else -1.0)
+        patch.setattr(compiled, "DENSE_GRADIENT_RATE", -1.0 if route == "products" else 2.0)
+        patch.setattr(compiled, "IMPACT_COST", -1e6 if route == "inputs" else 1e6)
         found = (
-            compiled.weight_gradient(post, gains, traces, neuron),
+            compiled.weight_gradient(post, gains, pre, asked, neuron),
             compiled.propagated(post, gains, weight, traces, neuron),
             compiled.pairwise(post, traces, neuron, None),
         )
     expected = (
-        potential.weight_gradient(post, gains, traces, neuron),
+        potential.weight_gradient(post, gains, pre, lambda: traces, neuron),
         potential.propagated(post, gains, weight, traces, neuron),
         potential.pairwise(post, traces, neuron),
     )
+    assert asked.called == (route != "inputs")
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
 
@@ -117,7 +121,8 @@ def everything():
         spikes,
         traces,
         compiled.input_trace(inputs, 64.0, 8.0, torch.float64),
-        compiled.weight_gradient(spikes, gains, traces, neuron),
+        compiled.weight_gradient(spikes, gains, spikes, lambda: traces, neuron),
+        compiled.adjoint(spikes, recurrent, gains.abs() + 1, gains, neuron, 0.0, True),
         compiled.propagated(spikes, gains, recurrent, traces, neuron),
         compiled.pairwise(spikes, traces, neuron, None),
     ]
@@ -165,7 +170,7 @@ def test_nothing_in_nothing_out(shape):
     assert not spikes[:1].any()
     incoming = compiled.input_trace(inputs, 64.0, 8.0, torch.float32)
     gains = torch.ones(shape[1], 3)
-    assert not compiled.weight_gradient(spikes, gains, incoming, neuron).any()
+    assert not compiled.weight_gradient(spikes, gains, inputs, lambda: incoming, neuron).any()
     assert compiled.propagated(spikes, gains, torch.ones(3, shape[2]), incoming, neuron).shape == shape[1:]
     assert compiled.pairwise(spikes, incoming, neuron, None).shape == (shape[1], 3, shape[2])
 

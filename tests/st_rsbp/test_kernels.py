@@ -26,7 +26,8 @@ def results(inputs, given, **options):
         traces,
         *kernels.current_forward(current, NEURON, recurrent, **options),
         incoming,
-        kernels.weight_gradient(spikes, gains, incoming, NEURON, **options),
+        kernels.weight_gradient(spikes, gains, inputs, lambda: incoming, NEURON, **options),
+        kernels.counts(inputs, weight.dtype, **options),
         kernels.propagated(spikes, gains, weight, incoming, NEURON, **options),
         kernels.pairwise(spikes, incoming, NEURON, **options),
     ]
@@ -106,16 +107,25 @@ WRONG = [
     (ValueError, "current must have shape", "current_forward", (REAL[0], NEURON)),
     (TypeError, "current must be", "current_forward", (BOOL, NEURON)),
     (TypeError, "spikes must be bool", "input_trace", (REAL, 64.0, 8.0, torch.float32)),
-    (ValueError, "traces must have shape", "weight_gradient", (BOOL, torch.ones(2, 3), REAL[1:], NEURON)),
-    (ValueError, "gains must have shape", "weight_gradient", (BOOL, torch.ones(3, 2), REAL, NEURON)),
-    (TypeError, "gains must be torch.float64", "weight_gradient", (BOOL, torch.ones(2, 3), DOUBLE, NEURON)),
+    (ValueError, "pre must have 5 steps and 2", "weight_gradient", (BOOL, REAL[0], BOOL[1:], lambda: REAL, NEURON)),
+    (TypeError, "pre must be bool", "weight_gradient", (BOOL, REAL[0], REAL, lambda: REAL, NEURON)),
+    (ValueError, "gains must have shape", "weight_gradient", (BOOL, REAL[0].T, BOOL, lambda: REAL, NEURON)),
+    (ValueError, "traces must have shape", "weight_gradient", (BOOL, REAL[0], BOOL, lambda: REAL[1:], NEURON)),
+    (TypeError, "traces must be torch.float32", "weight_gradient", (BOOL, REAL[0], BOOL, lambda: DOUBLE, NEURON)),
+    (TypeError, "spikes must be bool", "counts", (REAL, torch.float32)),
+    (ValueError, "error must have shape", "adjoint", (BOOL, torch.ones(3, 3), REAL[0], REAL[0].T, NEURON)),
+    (TypeError, "diagonal must be torch.float32", "adjoint", (BOOL, torch.ones(3, 3), DOUBLE[0], REAL[0], NEURON)),
+    (ValueError, "weight must have shape", "adjoint", (BOOL, torch.ones(3, 2), REAL[0], REAL[0], NEURON)),
     (ValueError, "weight must have shape", "propagated", (BOOL, torch.ones(2, 3), torch.ones(3, 2), REAL, NEURON)),
     (ValueError, "out must have shape", "pairwise", (BOOL, REAL, NEURON, torch.ones(3, 3))),
     (TypeError, "out must be torch.float32", "pairwise", (BOOL, REAL, NEURON, torch.ones(2, 3, 3).double())),
 ]
 
 
+OPTIONS = {"adjoint": {"silent_ratio": 0.0, "self_term": True}}
+
+
 @pytest.mark.parametrize(("error", "message", "name", "arguments"), WRONG)
 def test_what_does_not_fit_is_refused_by_name(error, message, name, arguments):
     with pytest.raises(error, match=f"{name}: {message}"):
-        getattr(kernels, name)(*arguments)
+        getattr(kernels, name)(*arguments, **OPTIONS.get(name, {}))

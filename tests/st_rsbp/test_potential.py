@@ -127,7 +127,9 @@ def test_i03_products_equal_the_sums_over_the_potential_itself(dtype):
     close = {"rtol": 1e-4, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 1e-12, "atol": 1e-12}
     torch.testing.assert_close(potential.pairwise(post, traces, neuron), e, **close)
     torch.testing.assert_close(
-        potential.weight_gradient(post, gains, traces, neuron), torch.einsum("bi,bij->ij", gains, e), **close
+        potential.weight_gradient(post, gains, pre, lambda: traces, neuron),
+        torch.einsum("bi,bij->ij", gains, e),
+        **close,
     )
     torch.testing.assert_close(
         potential.propagated(post, gains, weight, traces, neuron),
