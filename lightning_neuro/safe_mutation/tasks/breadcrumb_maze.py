@@ -81,7 +81,8 @@ class BreadcrumbMaze:
         """
         kept = KeptObservations(record, self._observed_steps(), recurrent=policy.interface.recurrence == "step")
         actor = Actor("BreadcrumbMaze", policy, params, robot.ACTIONS)
-        *_, state = self._episode(actor, self._start(params), kept)
+        for state in self._episode(actor, self._start(params), kept):  # noqa: B007, only the last one counts
+            pass
         end, broken = state[:, :2], actor.broken
         goal = self.maze.tables(state.dtype, state.device).goal
         return Evaluation(
