@@ -32,7 +32,7 @@ class Refined(Generic[M, E]):
         model: the best iterate.
         evaluation: its evaluation.
         errors: of every accepted iterate, the start first.
-        converged: the last step hardly changed the error, compared with that of the start, or the error vanished.
+        converged: the last step gained at most a hundredth of the outputs' variance, or no step could gain.
     """
 
     model: M
@@ -74,7 +74,7 @@ def refine(
         if better is None:
             return Refined(model, evaluation, errors, converged or flat)
         change = evaluation.error - better[1].error
-        converged = better[1].error < EXACT or change <= SETTLED * max(errors[0], evaluation.error)
+        converged = better[1].error < EXACT or change <= SETTLED
         model, evaluation = better
         errors.append(evaluation.error)
     return Refined(model, evaluation, errors, converged)
@@ -90,7 +90,7 @@ def _step(
         if tried is not None:
             if tried[1].error < evaluation.error:
                 return tried, False
-            if tried[1].error - evaluation.error <= SETTLED * evaluation.error:
+            if tried[1].error - evaluation.error <= SETTLED * min(evaluation.error, 1.0):
                 return None, True
         size /= 2
     return None, False
