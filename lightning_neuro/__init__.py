@@ -2,6 +2,7 @@
 
 from lightning_neuro.gradient_activation import GradientActivation, GradientActivationOptimizer
 from lightning_neuro.gradient_rewiring import DeepRewiring, GradientRewiring
+from lightning_neuro.safe_mutation import SafeMutation
 from lightning_neuro.spiking import SpikingStateReset
 from lightning_neuro.st_rsbp import STRSBP
 
@@ -13,6 +14,7 @@ __all__ = [
     "GradientActivation",
     "GradientActivationOptimizer",
     "GradientRewiring",
+    "SafeMutation",
     "SpikingStateReset",
     "__version__",
 ]
