@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import tensorly as tl
+from numpy.typing import NDArray
 from tensorly.cp_tensor import CPTensor, cp_to_tensor
 
 from lightning_neuro.spectral_rnn.jennrich import ComplexPencilError, normalised_cp, simultaneous_diagonalization
@@ -20,7 +21,8 @@ from lightning_neuro.spectral_rnn.model import PolynomialModel
 from lightning_neuro.spectral_rnn.series import Array, Steps
 from lightning_neuro.spectral_rnn.symmetric_cp import descend, random_start
 
-FILL_ROUNDS = 50
+FILL_ROUNDS = 600
+FILLED = 1e-9
 
 
 @dataclass
@@ -160,7 +162,7 @@ def _check(table: PairTable, units: int) -> None:
 
 
 def _decomposed(
-    means: Array, mask: Array, units: int, n_restarts: int, generator: np.random.Generator
+    means: Array, mask: NDArray[np.bool_], units: int, n_restarts: int, generator: np.random.Generator
 ) -> tuple[CPTensor, Array, Array]:
     """Return the decomposition of the interaction, the interaction, and the table with unseen pairs filled in."""
     filled = np.where(mask[..., None], means, _additive(means, mask))
@@ -168,13 +170,15 @@ def _decomposed(
         interaction = double_centred(filled)
         found = _best(interaction, units, n_restarts, generator)
         for _ in range(0 if mask.all() else FILL_ROUNDS):
-            filled = np.where(mask[..., None], means, filled - interaction + cp_to_tensor(found))
+            before, filled = filled, np.where(mask[..., None], means, filled - interaction + cp_to_tensor(found))
             interaction = double_centred(filled)
-            found = normalised_cp(list(descend(interaction, _unnormalised(found), 20).factors))
+            if np.linalg.norm(filled - before) <= FILLED * np.linalg.norm(interaction):
+                break
+            found = normalised_cp(list(descend(interaction, _unnormalised(found), 3).factors))
     return found, interaction, filled
 
 
-def _additive(means: Array, mask: Array) -> Array:
+def _additive(means: Array, mask: NDArray[np.bool_]) -> Array:
     """Return the table that row and column effects alone explain best."""
     rows, columns = np.zeros_like(means[:, :1]), np.zeros_like(means[:1])
     counts = mask[..., None].astype(float)
