@@ -10,8 +10,9 @@ import torch
 from lightning_neuro.spectral_rnn import alarms
 from lightning_neuro.spectral_rnn.bidirectional import BidirectionalModel
 from lightning_neuro.spectral_rnn.gaussian_score import GaussianAR1Score
-from lightning_neuro.spectral_rnn.learning import Options, learn, learn_bidirectional
+from lightning_neuro.spectral_rnn.learning import learn, learn_bidirectional
 from lightning_neuro.spectral_rnn.model import CUBIC, LINEAR, QUADRATIC, PolynomialModel
+from lightning_neuro.spectral_rnn.options import Options
 from lightning_neuro.spectral_rnn.passes import ParallelPasses, SerialPasses
 from lightning_neuro.spectral_rnn.series import Series
 from lightning_neuro.spectral_rnn.symmetry import canonicalize, relative_errors
