@@ -57,11 +57,13 @@ ends after one pass.
 
 @dataclass(frozen=True)
 class ParallelPasses:
-    """Several processes take a share of the series each.
+    """Several threads take a share of the series each; the matrix products run side by side, the data are not copied.
+
+    A `joblib.parallel_config(backend="loky")` around the call makes them processes.
 
     Args:
         source: all series.
-        workers: number of processes.
+        workers: number of threads.
     """
 
     source: Sequence[Series]
@@ -70,7 +72,7 @@ class ParallelPasses:
     def run(self, work: Callable[[Iterable[Series]], S]) -> S:
         """Return the sums of `work` over all series; equal to one process up to rounding."""
         shares = [self.source[start :: self.workers] for start in range(min(self.workers, len(self.source)))]
-        found: list[Any] = Parallel(n_jobs=self.workers)(delayed(work)(share) for share in shares)
+        found: list[Any] = Parallel(n_jobs=self.workers, prefer="threads")(delayed(work)(share) for share in shares)
         total: S = found[0]
         for other in found[1:]:
             total.merge(other)
