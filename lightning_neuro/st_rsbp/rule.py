@@ -36,7 +36,8 @@ class GradientRule:
             this factor, that answer is used; None for a factor of 1000. Few samples reach it, and those few would
             outweigh their batch.
         table: K x 5 coefficients or the path of a text file with them; with `post_derivative="table"`.
-        solve_bytes: what the linear systems in memory at one time may take; a batch is split accordingly.
+        solve_bytes: what the linear systems in memory at one time may take; a batch is split accordingly. With numba
+            on the CPU it is one system for each thread, whatever the bytes.
         seed: of the random trains of `"montecarlo"`.
 
     Raises:

@@ -100,9 +100,16 @@ def random_activity(seed, batch=5, neurons=7, steps=60, rate=0.1):
 
 
 @settings(max_examples=15)
-@given(st.integers(0, 1000), st.booleans(), st.sampled_from([0.0, 0.5]), st.sampled_from([1, 1000, 1 << 28]))
-def test_i07_adjoint_equals_the_materialised_system_in_any_pieces(seed, self_term, silent_ratio, solve_bytes):
+@given(
+    st.integers(0, 1000),
+    st.booleans(),
+    st.sampled_from([0.0, 0.5]),
+    st.sampled_from([1, 1000, 1 << 28]),
+    st.sampled_from(["auto", "reference"]),
+)
+def test_i07_adjoint_equals_the_materialised_system_in_any_pieces(seed, self_term, silent_ratio, solve_bytes, backend):
     post, generator = random_activity(seed)
+    post.backend = backend
     weight, diagonal, error, phi = (
         torch.rand(*shape, generator=generator, dtype=torch.float64) + low
         for shape, low in [((7, 7), -0.5), ((5, 7), 0.2), ((5, 7), -0.5), ((5, 7, 3), 0)]
