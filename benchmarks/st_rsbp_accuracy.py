@@ -42,7 +42,7 @@ ST_RSBP, BPTT = "ST-RSBP", "BPTT"
 class Plan:
     """What both arms share; results of different plans do not mix."""
 
-    minutes: float = 50.0
+    minutes: float = 35.0
     steps: int = 100
     max_rate: float = 0.5
     hidden: int = 400

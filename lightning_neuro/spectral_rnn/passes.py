@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
-from joblib import Parallel, delayed  # type: ignore[import-untyped]
+from joblib import Parallel, delayed
 
 from lightning_neuro.spectral_rnn.series import Series, drop_exploded
 
