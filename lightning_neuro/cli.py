@@ -28,6 +28,8 @@ _SHORT_NAMES = (
     "lightning_neuro.gradient_activation",
     "lightning_neuro.gradient_rewiring",
     "lightning_neuro.st_rsbp",
+    "lightning_neuro.safe_mutation",
+    "lightning_neuro.safe_mutation.tasks",
     "lightning_neuro.spiking.encoding",
     "lightning_neuro.spiking",
     "lightning_neuro.data",
@@ -125,7 +127,7 @@ def _run_lightning(words: list[str]) -> None:
     _require("jsonargparse", extra="cli")
     for name in _SHORT_NAMES:
         importlib.import_module(name)
-    from lightning_neuro._lightning import ROOT, LightningDataModule, LightningModule
+    from lightning_neuro._lightning import ROOT, LightningModule
 
     lightning_cli = importlib.import_module(f"{ROOT}.cli").LightningCLI
     raising = {"exit_on_error": False}
@@ -137,9 +139,7 @@ def _run_lightning(words: list[str]) -> None:
             warnings.filterwarnings("ignore", category=DeprecationWarning, module=module)
         lightning_cli(
             LightningModule,
-            LightningDataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
+            subclass_mode_model=True,  # and any data module, or none: evolution needs no data
             seed_everything_default=0,
             parser_kwargs={
                 "prog": "lightning-neuro",

@@ -14,6 +14,8 @@ CONFIG = Path(__file__).parents[1] / "examples" / "configs" / "gradient_activati
 DIGITS = ["--data", "DigitsData", "--model", "SpikingClassifier", "--model.in_features", "64"]
 QUICK = ["--trainer.fast_dev_run", "true", "--trainer.accelerator", "cpu", "--trainer.logger", "false"]
 GAF = ["--trainer.callbacks+=GradientActivation"]
+MAZE = ["--config", str(CONFIG.with_name("safe_mutation.yaml"))]
+FEW = ["--model.population_size=8", "--model.evaluator.steps=30", "--model.generations_per_epoch=2"]
 
 
 class CallbackThatFails(Callback):
@@ -84,6 +86,19 @@ def test_a_checkpoint_of_fit_can_be_tested(tmp_path, capsys):
     assert "test_accuracy" in capsys.readouterr().out
 
 
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")
+def test_a_population_goes_on_from_its_checkpoint_and_its_champion_can_be_examined(tmp_path, capsys):
+    assert main(["fit", *MAZE, *FEW, "--trainer.max_epochs=1"]) == 0
+    (checkpoint,) = tmp_path.glob("runs/lightning_logs/version_0/checkpoints/*step=2.ckpt")
+    again = ["--ckpt_path", str(checkpoint)]
+    assert main(["fit", *MAZE, *FEW, *again, "--trainer.max_epochs=2"]) == 0
+    assert list(tmp_path.glob("runs/lightning_logs/version_1/checkpoints/*step=4.ckpt"))
+    capsys.readouterr()
+    for command, metric in (("test", "test/fitness"), ("validate", "val/fitness")):
+        assert main([command, *MAZE, *FEW, *again]) == 0
+        assert metric in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -108,6 +123,14 @@ def test_a_checkpoint_of_fit_can_be_tested(tmp_path, capsys):
         (["fit", "--model", "SpikingClassifier", "--data", "Digits"], "Did you mean DigitsData?"),
         (["fit", *DIGITS, "--trainer.callbacks+=GradientActivaton"], "Did you mean GradientActivation?"),
         (["fit", "--data", "DigitsData", "--model", "SpikingClassifier", *QUICK], "Set in_features=64."),
+        (["fit", *MAZE, *QUICK, "--model.magnitude=-1"], "SafeMutation: magnitude must be at least 0, got -1.0."),
+        (["fit", *MAZE, *QUICK, "--model.operator=sm_g"], "name must be one of 'gaussian', 'sm_r', 'sm_g_sum'"),
+        (["fit", *MAZE, *QUICK, "--model.policy=Deep"], "--model.policy: SafeMutation: no class is called 'Deep'."),
+        (["fit", *MAZE, *QUICK, "--model.evaluator.steps=0"], "BreadcrumbMaze: steps must be at least 1, got 0."),
+        (
+            ["fit", "--model", "SafeMutation", *QUICK],
+            "SafeMutation: the following arguments are required: mag",
+        ),
         (["fit", *DIGITS, *QUICK, f"--trainer.callbacks+={__name__}.CallbackThatDisagrees"], "Cannot go together."),
     ],
 )
@@ -118,6 +141,12 @@ def test_mistakes_are_told_in_one_line(words, told, capsys, monkeypatch):
     assert last.startswith("lightning-neuro: ")
     assert told in last
     assert len(last) < 250
+
+
+@pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no `val_dataloader`")
+def test_a_model_that_needs_data_is_told_so(capsys):
+    assert main(["fit", *DIGITS[2:], *QUICK]) == 2
+    assert "`train_dataloader` must be implemented" in capsys.readouterr().err
 
 
 def test_defects_keep_their_traceback(monkeypatch):

@@ -31,8 +31,7 @@ def verdict(method: str, plain: Outcome, other: Outcome) -> str:
     if count == 1:
         changed = f"With {method} the test accuracy changed by {mean:+z.1f} points"
         return f"{changed}: one seed, which says nothing about chance."
-    margin = float(t.ppf(0.975, count - 1)) * stdev(differences) / count**0.5
-    low, high = mean - margin, mean + margin
+    low, high = paired_interval(differences)
     judgement = (
         "No difference was shown."
         if low <= 0 <= high
@@ -42,6 +41,17 @@ def verdict(method: str, plain: Outcome, other: Outcome) -> str:
         f"With {method} the test accuracy changed by {mean:+z.1f} points, averaged over {count} seeds; the 95 % "
         f"interval of Student's t is {low:+z.1f} to {high:+z.1f} points. {judgement}"
     )
+
+
+def paired_interval(differences: Sequence[float]) -> tuple[float, float]:
+    """95 % interval of Student's t for the mean of differences, one per seed; at least two.
+
+    >>> [round(end, 1) for end in paired_interval([1.0, 2.0, 3.0])]
+    [-0.5, 4.5]
+    """
+    mean, count = fmean(differences), len(differences)
+    margin = float(t.ppf(0.975, count - 1)) * stdev(differences) / count**0.5
+    return mean - margin, mean + margin
 
 
 def learning_curves(outcomes: Sequence[Outcome]) -> Figure:

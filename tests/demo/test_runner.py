@@ -24,11 +24,15 @@ def test_report_holds_every_part(page):
         "Spike-train level backpropagation (ST-RSBP)",
         "speed relative to BPTT",
         "ST-RSBP spikes for: ",
+        "Safe mutations (SM-G)",
+        "Fitness of the champion",
+        "Sensitivity of the weights",
+        "Best champion, SM-G-SUM",
         "lightning-neuro demo --data digits --seeds 2 --fast",
         ">torch<",
     ):
         assert part in html, part
-    assert html.count("<svg") == 15
+    assert html.count("<svg") == 19
     assert re.search(r"<th scope=\"row\">with GAF</th><td>[\d.]+\N{NO-BREAK SPACE}±", html)
     assert page.name == "index.html"
 
