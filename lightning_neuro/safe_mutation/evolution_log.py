@@ -67,10 +67,12 @@ def warnings_of(owner: str, evolution: Evolution, outcome: Outcome, rule: Experi
 def _fitness(fitness: Tensor) -> Iterator[tuple[str, float]]:
     """Of those who are not broken; NaN where all are."""
     sound = fitness[fitness.isfinite()].double()
-    yield "fitness/best", float(sound.max()) if len(sound) else torch.nan
+    if not len(sound):
+        sound = fitness.new_full((1,), torch.nan)
+    yield "fitness/best", float(sound.max())
     yield "fitness/mean", float(sound.mean())
     yield "fitness/std", float(sound.std(correction=0))
-    yield "fitness/median", float(sound.quantile(0.5)) if len(sound) else torch.nan
+    yield "fitness/median", float(sound.quantile(0.5))
 
 
 def _mean(tensor: Tensor) -> float:
