@@ -10,10 +10,9 @@ import argparse
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict
 from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -31,6 +30,7 @@ from safe_mutation_pairs import populations, sensitivities
 from safe_mutation_work import Row, Work, table, timed
 
 PEERS = ("evotorch", "gymnasium", "numba")
+PARTS = ("populations", "sensitivities", "generations", "maze")
 Timed = Iterator[tuple[str, list[Row]]]
 
 
@@ -40,13 +40,13 @@ def tables(jobs: dict[str, dict[str, Work]], rounds: int) -> Timed:
         yield title, timed(work, rounds)
 
 
-def generations(population: int, rounds: int, peers: bool) -> Timed:
+def generations(population: int, rounds: int, left_out: Collection[str]) -> Timed:
     """Time generations, and the operators alone."""
     works = {"Generation, MLP of 3,947 weights on 16 samples": on_parity}
-    if find_spec("gymnasium") is not None:
+    if "gymnasium" not in left_out:
         works[f"Generation, {ENVIRONMENT}, {EPISODE} steps of the environment"] = on_environment
     for title, make in works.items():
-        work, runs = make(population, peers)
+        work, runs = make(population, peers="evotorch" not in left_out)
         try:
             yield title, timed(work, rounds)
         finally:
@@ -55,12 +55,13 @@ def generations(population: int, rounds: int, peers: bool) -> Timed:
     yield "Operators alone, MLP of 3,947 weights, 16 states", timed(operators(population), rounds)
 
 
-def mazes(population: int, rounds: int) -> Timed:
+def mazes(population: int, rounds: int, left_out: Collection[str]) -> Timed:
     """Time episodes of the maze, compiled and in plain torch."""
+    if "gymnasium" in left_out:
+        return iter(())
     from safe_mutation_maze import mazes as ways
 
-    backends = ["compiled"] * (find_spec("numba") is not None) + ["reference"]
-    return tables(ways(population, backends), rounds)
+    return tables(ways(population, compiled="numba" not in left_out), rounds)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="JSON file to write")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--population", type=int, default=250)
-    parser.add_argument("--parts", nargs="+", default=["populations", "sensitivities", "generations", "maze"])
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
@@ -81,8 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parts: dict[str, Callable[[], Timed]] = {
         "populations": lambda: tables(populations(population), rounds),
         "sensitivities": lambda: tables(sensitivities(population), rounds),
-        "generations": lambda: generations(population, rounds, "evotorch" not in left_out),
-        "maze": lambda: iter(()) if "gymnasium" in left_out else mazes(population, rounds),
+        "generations": lambda: generations(population, rounds, left_out),
+        "maze": lambda: mazes(population, rounds, left_out),
     }
     measured: dict[str, list[Row]] = {}
     for part in options.parts:

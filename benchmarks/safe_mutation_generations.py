@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -33,14 +33,15 @@ class TurnTaker(Callback):
     def __init__(self, module: SafeMutation) -> None:
         self._mine, self._theirs = threading.Semaphore(0), threading.Semaphore(0)
         self._error: BaseException | None = None
-        quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
         self._trainer = Trainer(
             max_epochs=-1,
             accelerator="cpu",
             enable_checkpointing=False,
             limit_val_batches=0,
             callbacks=[self],
-            **quiet,  # type: ignore[arg-type]
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
         )
         self._thread = threading.Thread(target=self._fit, args=(module,), daemon=True)
         self._thread.start()
@@ -194,4 +195,10 @@ def quieten_evotorch() -> None:
 
 def missing(packages: Sequence[str]) -> dict[str, str]:
     """Return why packages are left out."""
-    return {name: "not installed" for name in packages if find_spec(name) is None}
+    found = {}
+    for name in packages:
+        try:
+            import_module(name)
+        except Exception as error:  # whatever a library does when it meets others that it does not know
+            found[name] = f"{type(error).__name__}: {error}"
+    return found

@@ -75,9 +75,10 @@ def driven(policy: BatchedPolicy, params: Tensor) -> Callable[[], list[dict[str,
     return run
 
 
-def mazes(population: int, backends: list[Backend]) -> dict[str, dict[str, Work]]:
+def mazes(population: int, *, compiled: bool) -> dict[str, dict[str, Work]]:
     """Return the ways to simulate a population of robots, without and with policies; steps are decisions."""
     steps = population * DECISIONS
+    backends: tuple[Backend, ...] = ("compiled", "reference") if compiled else ("reference",)
     policy = BatchedPolicy(DeepPolicy(11, 2), vectorize=True)
     params = founders(policy.module, population)
     looped = params[:EVALUATED]

@@ -77,12 +77,20 @@ def rows(ways: dict[str, Work], times: Times) -> list[Row]:
     found = []
     for name, work in ways.items():
         gains = [a / b for a, b in zip(reference, whole[name], strict=True)]
-        ratios = median(gains), min(reference) / min(whole[name]), min(gains), max(gains)
-        took = median(whole[name])
-        rate = None if work.steps is None else round(1e3 * work.steps / took)
-        rounded = (round(ratio, 3) for ratio in ratios)
+        took, fastest = median(whole[name]), min(whole[name])
         found.append(
-            Row(name, round(took, 3), round(min(whole[name]), 3), work.times, *rounded, work.target, rate)  # type: ignore[misc]
+            Row(
+                name,
+                round(took, 3),
+                round(fastest, 3),
+                work.times,
+                round(median(gains), 3),
+                round(min(reference) / fastest, 3),
+                round(min(gains), 3),
+                round(max(gains), 3),
+                work.target,
+                None if work.steps is None else round(1e3 * work.steps / took),
+            )
         )
     return found
 

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import sys
 import time
 from pathlib import Path
 from types import ModuleType
@@ -9,7 +10,9 @@ from types import ModuleType
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import cross_entropy
 
+from lightning_neuro.safe_mutation.evaluators import SupervisedEvaluator
 from lightning_neuro.safe_mutation.module import SafeMutation
 from lightning_neuro.safe_mutation.population import BatchedPolicy
 from lightning_neuro.safe_mutation.sensitivity import sm_g_abs, sm_g_sum
@@ -42,6 +45,13 @@ def test_every_way_gets_a_row(load, tmp_path, capsys, monkeypatch):
     assert [title.partition(",")[0] for title in written["sections"]][-2:] == ["Breadcrumb maze"] * 2
     assert "Left out: evotorch, not asked" in printed
     assert "| SafeMutation, sm_g_abs |" in printed
+
+
+def test_packages_that_do_not_import_are_named(load, monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    left_out = load("safe_mutation_generations").missing(["json", "numba", "no_such_package"])
+    assert left_out.keys() == {"numba", "no_such_package"}
+    assert left_out["no_such_package"] == "ModuleNotFoundError: No module named 'no_such_package'"
 
 
 def test_loops_get_the_sensitivities_that_we_get(load):
@@ -120,6 +130,19 @@ def test_the_clock_counts_work_and_not_waiting(load):
     work = load("safe_mutation_work")
     assert work.processor_clock(lambda: torch.randn(1000, 1000) @ torch.ones(1000, 1000)) > 0.5
     assert work.processor_clock(lambda: time.sleep(0.05)) < 25
+
+
+def test_evotorch_is_given_the_same_task(load):
+    evotorch = pytest.importorskip("evotorch")
+    generations = load("safe_mutation_generations")
+    policy, words, labels = generations.parity()
+    params = load("safe_mutation_pairs").founders(policy, 7)
+    expected = SupervisedEvaluator((words, labels), cross_entropy)(BatchedPolicy(policy), params).fitness
+    for problem in (generations.vectorised_parity(), generations.looped_parity()):
+        batch = evotorch.SolutionBatch(problem, popsize=7)
+        batch.set_values(params)
+        problem.evaluate(batch)
+        torch.testing.assert_close(-batch.evals[:, 0], expected)
 
 
 def counting_module(seen: list[int], fail_at: int | None = None) -> SafeMutation:
