@@ -241,6 +241,8 @@ class EvolvingModule(LightningModule):
         return trial_of(evaluate(overridable, self.batched_policy, params), self.batched_policy)
 
     def _examine(self, batch: Any, stage: str, purpose: Literal["validate", "test"]) -> None:
+        if self._lacks_data(batch):
+            return
         seeds = episode_seeds(self.validation_episodes, self.seed, purpose)
         champion = self.batched_policy.genome.vector(self.batched_policy.module)
         trial = self._trial(champion.expand(len(seeds), -1), seeds, 0, None if isinstance(batch, NoBatch) else batch)
@@ -248,6 +250,13 @@ class EvolvingModule(LightningModule):
         if trial.solved is not None:
             values[f"{stage}/solved"] = trial.solved.float().mean()
         self.log_dict(values, batch_size=1, sync_dist=self.trainer.world_size > 1)
+
+    def _lacks_data(self, batch: Any) -> bool:
+        """Whether individuals are trained on batches, and there are none to validate the champion on."""
+        trainer = self.trainer
+        if not isinstance(batch, NoBatch) or trainer.state.fn != "fit":
+            return False
+        return trainer.sanity_checking or not isinstance(trainer.train_dataloader, Generations)
 
     def _tell(self, outcome: Outcome) -> None:
         values = metrics_of(self.evolution, outcome)
@@ -265,8 +274,10 @@ class EvolvingModule(LightningModule):
 
     def _gathered(self, tensor: Tensor) -> Tensor:
         """From wherever it is, and also truth values, which not every backend sends."""
-        sent = tensor.to(self.device, torch.uint8 if tensor.dtype == torch.bool else None)
-        return self.trainer.strategy.all_gather(sent).to(tensor.device, tensor.dtype)
+        sent = tensor.to(self.device, torch.uint8 if tensor.dtype == torch.bool else tensor.dtype).contiguous()
+        parts = [torch.empty_like(sent) for _ in range(self.trainer.world_size)]
+        torch.distributed.all_gather(parts, sent)
+        return torch.stack(parts).to(tensor.device, tensor.dtype)
 
     def _same_batch(self, batch: Any) -> Any:
         """Individuals are dealt out to processes, and compared on the batch of the first one."""
