@@ -7,7 +7,7 @@ from lightning_neuro.demo.comparison import Comparison, Plan
 from lightning_neuro.demo.safe_mutation import PLAIN, SAFE, Champions, Evolved
 from lightning_neuro.safe_mutation.operators import operator_named
 
-FAST = Plan(epochs=2, seeds=2)
+FAST = Plan(epochs=2, seeds=1)
 
 
 @pytest.fixture(scope="module")
