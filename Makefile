@@ -16,9 +16,12 @@ demo: $(VENV)/.demo
 test: $(VENV)/.dev
 	$(PYTEST)
 
-# Everything once more on the other copy of Lightning, `lightning.pytorch`.
+# What touches Lightning once more, on its other copy, `lightning.pytorch`: the other test files never name a part of it.
+LIGHTNING_TESTS = $(shell grep -rlE "_lightning|[Tt]rainer|lightning_neuro import|\.(callback|module|data|demo|cli|choose)\b" \
+	tests --include="test_*.py")
+
 test-roots: $(VENV)/.dev
-	LIGHTNING_NEURO_IMPORT_ROOT=lightning.pytorch $(PYTEST) -m "not slow"
+	LIGHTNING_NEURO_IMPORT_ROOT=lightning.pytorch $(PYTEST) -m "not slow" $(LIGHTNING_TESTS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -28,7 +31,8 @@ check: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --doctest-modules lightning_neuro
 
 bench: $(VENV)/.dev
-	$(BIN)/python benchmarks/gradient_activation.py
+	for method in gradient_activation gradient_rewiring st_rsbp safe_mutation; do \
+		OMP_NUM_THREADS=1 $(BIN)/python benchmarks/$$method.py || exit 1; done
 
 # A half-made environment loses its python, lest the next call take it for a whole one; the folder stays, for it may
 # have held other things before.
