@@ -123,5 +123,5 @@ def test_what_goes_wrong_in_one_process_ends_all(make_trainer, kind, evaluator, 
 
 def test_data_dealt_out_to_processes_is_refused(make_trainer):
     trainer = make_trainer(max_steps=2, strategy="ddp_fork", devices=2)
-    with pytest.raises(ProcessRaisedException, match="MisconfigurationException.*training data is dealt out as well"):
+    with pytest.raises(ProcessRaisedException, match=r"MisconfigurationException.*training data is dealt out as well"):
         trainer.fit(evolving(population_size=11), DataLoader(torch.arange(6.0)))
