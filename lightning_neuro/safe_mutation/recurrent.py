@@ -18,7 +18,7 @@ from lightning_neuro.safe_mutation.recurrent_steps import (
     gru_cell,
     lstm_cell,
     relu_cell,
-    scan,
+    run_cell,
     tanh_cell,
 )
 
@@ -78,9 +78,9 @@ class _MatmulLayer(nn.RNNBase):
         for level in range(self.num_layers):
             outputs = []
             for direction in range(directions):
-                step = cell_of(self)(units, self._weights(f"_l{level}" + ("_reverse" if direction else "")))
+                weights = self._weights(f"_l{level}" + ("_reverse" if direction else ""))
                 state = tuple(part[level * directions + direction].t() for part in start)
-                steps, final = scan(step, state, len(units), reverse=bool(direction))
+                steps, final = run_cell(cell_of(self), units, weights, state, reverse=bool(direction))
                 outputs.append(steps)
                 finals.append([part.t() for part in final])
             units = list(map(torch.cat, zip(*outputs, strict=True))) if directions == 2 else outputs[0]
@@ -129,7 +129,7 @@ class _MatmulCell(nn.RNNCellBase):
         else:
             state = tuple(part.reshape(-1, self.hidden_size).t() for part in (hx if pair else (hx,)))
         weights = CellWeights(self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        state = cell_of(self)([rows.t()], weights)(0, state)
+        _, state = run_cell(cell_of(self), [rows.t()], weights, state)
         state = tuple(part.t().contiguous() if input.ndim == 2 else part.squeeze(1) for part in state)
         return state if pair else state[0]
 

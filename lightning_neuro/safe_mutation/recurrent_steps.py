@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function
 
 State = tuple[Tensor, ...]
 Step = Callable[[int, State], State]
@@ -33,25 +34,57 @@ class CellWeights:
     hidden_bias: Tensor | None = None
     projection: Tensor | None = None
 
+    def joint(self, inputs: list[Tensor]) -> Callable[[int, Tensor], Tensor]:
+        """Return a function of step and hidden units that is `W x + U h + b`, `(G H, B)`.
+
+        With few states a product costs the reading of its weights, so inputs go through theirs once, all steps
+        together. With many it costs its terms and the memory around it: then one product of `[W b U]` and `[x 1 h]`
+        is fastest.
+        """
+        bias, states = self.bias, inputs[0].shape[1]
+        if len(inputs) == 1 or states < FEW_COLUMNS:
+            driven = input_gates(inputs, self.input, bias).split(states, dim=1)
+            return lambda now, hidden: driven[now] + product(self.hidden, hidden)
+        biases, ones = ([], []) if bias is None else ([bias.unsqueeze(1)], [inputs[0].new_ones(1, states)])
+        joint = torch.cat([self.input, *biases, self.hidden], dim=1)
+        return lambda now, hidden: joint @ torch.cat([inputs[now], *ones, hidden])
+
+    def apart(self, inputs: list[Tensor]) -> Callable[[int, Tensor], tuple[Tensor, Tensor]]:
+        """Return a function of step and hidden units that is `W x + b` and `U h + c`, `(G H, B)` each."""
+        driven = input_gates(inputs, self.input, self.input_bias).split(inputs[0].shape[1], dim=1)
+        return lambda now, hidden: (driven[now], plus(product(self.hidden, hidden), self.hidden_bias))
+
+    @property
+    def parts(self) -> tuple[Tensor | None, ...]:
+        """All of them, in order."""
+        return self.input, self.hidden, self.input_bias, self.hidden_bias, self.projection
+
+    @property
+    def bias(self) -> Tensor | None:
+        """Both biases together."""
+        if self.input_bias is None or self.hidden_bias is None:
+            return self.input_bias
+        return self.input_bias + self.hidden_bias
+
 
 Cell = Callable[[list[Tensor], CellWeights], Step]
 
 
 def tanh_cell(inputs: list[Tensor], weights: CellWeights) -> Step:
     """Return the step `h' = tanh(W x + U h + b)`."""
-    gates = all_gates(inputs, weights)
+    gates = weights.joint(inputs)
     return lambda now, state: (gates(now, state[0]).tanh(),)
 
 
 def relu_cell(inputs: list[Tensor], weights: CellWeights) -> Step:
     """Return the step `h' = relu(W x + U h + b)`."""
-    gates = all_gates(inputs, weights)
+    gates = weights.joint(inputs)
     return lambda now, state: (gates(now, state[0]).relu(),)
 
 
 def lstm_cell(inputs: list[Tensor], weights: CellWeights) -> Step:
     """Return the step `c' = f c + i g`, `h' = o tanh(c')`, with `h'` projected if there is a projection."""
-    gates = all_gates(inputs, weights)
+    gates = weights.joint(inputs)
 
     def step(now: int, state: State) -> State:
         hidden, cell = state
@@ -65,41 +98,22 @@ def lstm_cell(inputs: list[Tensor], weights: CellWeights) -> Step:
 
 def gru_cell(inputs: list[Tensor], weights: CellWeights) -> Step:
     """Return the step `h' = (1 - z) n + z h` with `n = tanh(W_n x + b_n + r (U_n h + c_n))`."""
-    driven = input_gates(inputs, weights.input, weights.input_bias)
+    gates = weights.apart(inputs)
 
     def step(now: int, state: State) -> State:
         (hidden,) = state
         size = hidden.shape[0]
-        recurrent = plus(product(weights.hidden, hidden), weights.hidden_bias)
-        reset, update = (driven[now][: 2 * size] + recurrent[: 2 * size]).sigmoid().chunk(2)
-        candidate = (driven[now][2 * size :] + reset * recurrent[2 * size :]).tanh()
+        driven, recurrent = gates(now, hidden)
+        reset, update = (driven[: 2 * size] + recurrent[: 2 * size]).sigmoid().chunk(2)
+        candidate = (driven[2 * size :] + reset * recurrent[2 * size :]).tanh()
         return (candidate + update * (hidden - candidate),)
 
     return step
 
 
-def all_gates(inputs: list[Tensor], weights: CellWeights) -> Callable[[int, Tensor], Tensor]:
-    """Return a function of step and hidden units that is `W x + U h + b`, `(G H, B)`.
-
-    With few states a product costs the reading of its weights, so inputs go through theirs once, all steps together.
-    With many it costs its terms and the memory around it: then one product of `[W b U]` and `[x 1 h]` is fastest.
-    """
-    bias = weights.input_bias
-    if bias is not None and weights.hidden_bias is not None:
-        bias = bias + weights.hidden_bias
-    states = inputs[0].shape[1]
-    if len(inputs) == 1 or states < FEW_COLUMNS:
-        driven = input_gates(inputs, weights.input, bias)
-        return lambda now, hidden: driven[now] + product(weights.hidden, hidden)
-    biases, ones = ([], []) if bias is None else ([bias.unsqueeze(1)], [inputs[0].new_ones(1, states)])
-    joint = torch.cat([weights.input, *biases, weights.hidden], dim=1)
-    return lambda now, hidden: joint @ torch.cat([inputs[now], *ones, hidden])
-
-
-def input_gates(inputs: list[Tensor], weight: Tensor, bias: Tensor | None) -> tuple[Tensor, ...]:
-    """Return `W x + b` of each step, `(G H, B)`, by one product."""
-    together = torch.cat(inputs, dim=1)
-    return plus(product(weight, together), bias).split(inputs[0].shape[1], dim=1)
+def input_gates(inputs: list[Tensor], weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Return `W x + b` of all steps, `(G H, T B)`, by one product."""
+    return plus(product(weight, torch.cat(inputs, dim=1)), bias)
 
 
 def product(weight: Tensor, units: Tensor) -> Tensor:
@@ -113,6 +127,27 @@ def product(weight: Tensor, units: Tensor) -> Tensor:
 def plus(units: Tensor, bias: Tensor | None) -> Tensor:
     """Return units `(H, N)` plus a bias `(H,)`, if there is one."""
     return units if bias is None else units + bias.unsqueeze(1)
+
+
+def run_cell(
+    cell: Cell, inputs: list[Tensor], weights: CellWeights, state: State, reverse: bool = False
+) -> tuple[list[Tensor], State]:
+    """Run a cell over a sequence; what can take the place of torch's functions can take that of this one.
+
+    Args:
+        cell: its equations.
+        inputs: `(I, B)` each.
+        weights: of the cell.
+        state: at the start, `(H, B)` each.
+        reverse: whether the last step comes first.
+
+    Returns:
+        As `scan`.
+    """
+    if has_torch_function(tuple(inputs)):
+        given = cell, inputs, weights, state, reverse
+        return handle_torch_function(run_cell, tuple(inputs), *given)  # type: ignore[no-any-return]
+    return scan(cell(inputs, weights), state, len(inputs), reverse)
 
 
 def scan(step: Step, state: State, length: int, reverse: bool) -> tuple[list[Tensor], State]:

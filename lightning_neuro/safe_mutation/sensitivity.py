@@ -24,7 +24,8 @@ from lightning_neuro.common import checks
 from lightning_neuro.safe_mutation.budget import DEFAULT_BYTES, Cost, blocks, slices
 from lightning_neuro.safe_mutation.gauss_newton import gauss_newton_product, has_forward_mode
 from lightning_neuro.safe_mutation.jacobian import Block, magnitude, summed
-from lightning_neuro.safe_mutation.linear_shortcut import linear_layers, linear_magnitude
+from lightning_neuro.safe_mutation.linear_shortcut import linear_magnitude
+from lightning_neuro.safe_mutation.linear_uses import linear_net
 from lightning_neuro.safe_mutation.measured import measured
 from lightning_neuro.safe_mutation.population import BatchedPolicy
 from lightning_neuro.safe_mutation.population_checks import check_genomes, check_population
@@ -82,8 +83,8 @@ def sm_g_abs(
 ) -> Tensor:
     """Sensitivity by the gradient's magnitude, `s_w = sqrt(sum_k (mean_b |J_bkw|)^2)`: nothing cancels.
 
-    At least `sm_g_sum`, and equal to it where no sign changes. Networks whose trainable weights are those of linear
-    layers used once per state take a shortcut without per-state gradients; the result is the same.
+    At least `sm_g_sum`, and equal to it where no sign changes. Networks that compute with their weights in linear
+    and recurrent layers alone take a shortcut without a graph of the weights; the result is the same.
 
     Args:
         policy: a module, or a `BatchedPolicy` that also says what is differentiated.
@@ -106,11 +107,12 @@ def sm_g_abs(
     """
     task = _Task("sm_g_abs", policy, params, states, valid, reduction)
     size, saved = task.genome_bytes, task.footprint.saved
-    layers = linear_layers(task.policy, task.params, task.samples)
-    if layers is not None:
-        cost = Cost(parent=2 * size, output=2 * size, sample=3 * saved)
+    net = linear_net(task.policy, task.params, task.samples) if task.footprint.steps == 1 else None
+    if net is not None:
+        products = 2 * net.product_size * task.params.element_size()
+        cost = Cost(parent=2 * size, output=2 * size, sample=3 * saved + products)
         return task.norm(
-            lambda block, outputs, parents: linear_magnitude(task.policy, block, outputs, layers), cost, max_bytes
+            lambda block, outputs, parents: linear_magnitude(task.policy, block, outputs, net), cost, max_bytes
         )
     each = task.footprint.steps * (4 * size + saved)
     cost = Cost(parent=2 * size, output=2 * size, sample=saved, sample_output=each)

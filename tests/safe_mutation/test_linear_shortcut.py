@@ -3,7 +3,8 @@ import torch
 from torch import Tensor, nn
 
 from lightning_neuro.safe_mutation.jacobian import Block, magnitude
-from lightning_neuro.safe_mutation.linear_shortcut import LinearLayer, linear_layers, linear_magnitude
+from lightning_neuro.safe_mutation.linear_shortcut import linear_magnitude
+from lightning_neuro.safe_mutation.linear_uses import linear_net
 from lightning_neuro.safe_mutation.population import BatchedPolicy
 from lightning_neuro.safe_mutation.samples import Samples
 
@@ -26,100 +27,69 @@ class Residual(nn.Module):
 
 
 class Reused(nn.Module):
+    """Its layer is used twice, the second time where nothing of it reaches the outputs but by the first."""
+
     def __init__(self) -> None:
         super().__init__()
         self.layer = nn.Linear(3, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layer(torch.tanh(self.layer(x)))
+        h = torch.tanh(self.layer(x))
+        return self.layer(h)[:, :2] + 0 * self.layer(h.detach())[:, :2].detach()
 
 
-class Decayed(nn.Linear):
-    """Uses its weight a second time where no module shows it."""
+class Recurrent(nn.Module):
+    """An encoder over all steps, recurrent layers, a readout over all steps, of which the last counts."""
+
+    def __init__(self, kind: type[nn.RNNBase], **options: object) -> None:
+        super().__init__()
+        self.encoder = nn.Linear(3, 4)
+        self.recurrent = kind(4, 4, **options)
+        self.readout = nn.Linear(8 if options.get("bidirectional") else 4, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x) * self.weight.norm()
+        return self.readout(self.recurrent(self.encoder(x).sin())[0])[-1]
 
 
-class Folded(nn.Linear):
-    """Calls its layer with two rows for each state."""
+class Stepped(nn.Module):
+    """Cells in steps, the first layer frozen in part."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.reshape(-1, 3)).reshape(len(x), -1)
+    def __init__(self, kind: type[nn.RNNCellBase]) -> None:
+        super().__init__()
+        self.cell, self.readout = kind(3, 4), nn.Linear(4, 2)
+        self.cell.weight_hh.requires_grad_(False)
 
-
-class Overwritten(nn.Linear):
-    def forward(self, x: Tensor) -> Tensor:
-        self.weight.mul_(2)
-        return super().forward(x)
-
-
-class Transposed(nn.Linear):
-    def forward(self, x: Tensor) -> Tensor:
-        return nn.functional.linear(x, self.weight.t(), self.bias)
+    def forward(self, x: Tensor, h: object = None) -> tuple[Tensor, object]:
+        h = self.cell(x, h)
+        return self.readout(h[0] if isinstance(h, tuple) else h), h
 
 
-def genomes(policy: nn.Module, count: int = 3) -> tuple[BatchedPolicy, Tensor]:
-    batched = BatchedPolicy(policy, observation_ndim=1)
-    return batched, torch.randn(count, batched.size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-
-
-def states_of(*shape: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+STATES, SEQUENCES = (5, 3), (4, 5, 3)
+FORMS = [{}, {"num_layers": 2}, {"bias": False}, {"bidirectional": True, "num_layers": 2}]
+NETS = [
+    (Residual, STATES),
+    (Reused, STATES),
+    (lambda: nn.Sequential(nn.Linear(3, 3), nn.Unflatten(1, (3, 1)), nn.Linear(1, 2), nn.Flatten()), STATES),
+    *[(lambda form=form: Recurrent(nn.RNN, **form), SEQUENCES) for form in FORMS],
+    *[(lambda form=form: Recurrent(nn.GRU, **form), SEQUENCES) for form in FORMS],
+    *[(lambda form=form: Recurrent(nn.LSTM, **form), SEQUENCES) for form in FORMS],
+    (lambda: Recurrent(nn.RNN, nonlinearity="relu"), SEQUENCES),
+    (lambda: Recurrent(nn.GRU), (1, 5, 3)),
+    *[(lambda kind=kind: Stepped(kind), SEQUENCES) for kind in (nn.RNNCell, nn.GRUCell, nn.LSTMCell)],
+]
 
 
 @pytest.mark.parametrize("own", [False, True])
-@pytest.mark.parametrize("outputs", [slice(0, 2), slice(1, 2)])
-def test_the_shortcut_equals_the_general_route(own, outputs):
-    policy, params = genomes(Residual().double())
-    states = states_of(3, 5, 3) if own else states_of(5, 3)
-    weights = torch.rand(3, 1, 5, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    layers = linear_layers(policy, params, Samples(states, own, 0))
-    assert layers is not None
-    block = Block(params, states, 0 if own else None, weights)
-    found = linear_magnitude(policy, block, outputs, layers)
-    torch.testing.assert_close(found, magnitude(policy, block, outputs))
-    assert (found > 0).any()
-
-
-def test_layers_are_found_where_they_lie_in_the_genome():
-    policy, params = genomes(Residual().double())
-    found = linear_layers(policy, params, Samples(states_of(5, 3), False, 0))
-    assert found is not None
-    assert [layer.weight for layer in found] == [0, 32, 16, 52]
-    assert [layer.bias for layer in found] == [12, 48, None, 60]
-    assert found[0] == LinearLayer(call=0, inputs=3, outputs=4, weight=0, bias=12)
-    assert found[-1].spans() == [(52, 60), (60, 62)]
-
-
-@pytest.mark.parametrize(
-    ("policy", "shape"),
-    [
-        (Reused(), (5, 3)),
-        (Decayed(3, 2), (5, 3)),
-        (Folded(3, 2), (5, 6)),
-        (Overwritten(3, 2), (5, 3)),
-        (Transposed(3, 3), (5, 3)),
-        (nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4)), (5, 3)),
-        (nn.Sequential(nn.Linear(3, 4), nn.PReLU()), (5, 3)),
-    ],
-)
-def test_whatever_uses_weights_in_another_way_takes_the_general_route(policy, shape):
-    batched, params = genomes(policy.double())
-    assert linear_layers(batched, params, Samples(states_of(*shape), False, 0)) is None
-
-
-def test_frozen_layers_of_any_kind_do_no_harm():
-    normed = nn.Sequential(nn.LayerNorm(3), nn.Linear(3, 2)).double()
-    normed[0].requires_grad_(False)
-    batched, params = genomes(normed)
-    assert linear_layers(batched, params, Samples(states_of(5, 3), False, 0)) is not None
-
-
-def test_loops_and_sequences_take_the_general_route():
-    samples = Samples(states_of(5, 3), False, 0)
-    policy = nn.Linear(3, 2).double()
-    params = torch.zeros(1, 8, dtype=torch.float64)
-    assert linear_layers(BatchedPolicy(policy, vectorize=False), params, samples) is None
-    sequences = BatchedPolicy(policy, recurrence="sequence", observation_ndim=1)
-    assert linear_layers(sequences, params, Samples(states_of(4, 5, 3), False, 1)) is None
+@pytest.mark.parametrize(("make", "shape"), NETS)
+def test_the_shortcut_equals_the_general_route(make, shape, own):
+    draw = torch.Generator().manual_seed(0)
+    policy = BatchedPolicy(make().double(), observation_ndim=1)
+    params = torch.randn(3, policy.size, generator=draw, dtype=torch.float64)
+    states = torch.randn(*((3, *shape) if own else shape), generator=draw, dtype=torch.float64)
+    block = Block(params, states, 0 if own else None, torch.rand(3, 1, 5, generator=draw, dtype=torch.float64))
+    net = linear_net(policy, params, Samples(states, own, len(shape) - 2))
+    assert net is not None
+    for outputs in (slice(0, 2), slice(1, 2)):
+        found = linear_magnitude(policy, block, outputs, net)
+        torch.testing.assert_close(found, magnitude(policy, block, outputs))
+        assert (found > 0).any()

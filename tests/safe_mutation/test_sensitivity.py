@@ -350,10 +350,33 @@ class Largest(TorchDispatchMode):
         return result
 
 
-def test_no_tensor_is_larger_than_the_budget():
-    policy = Sequences(nn.RNN)
+class Gained(Sequences):
+    """Uses a weight in another way than linear layers do."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.RNN)
+        self.gain = nn.Parameter(torch.ones(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.gain * super().forward(x)
+
+
+class Wide(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.recurrent = nn.RNN(1, 40)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.recurrent(x)[0][-1, :, :2]
+
+
+@pytest.mark.parametrize(
+    ("policy", "largest"),
+    [(Gained(), 2 * sum(weights.numel() for weights in Gained().parameters())), (Wide(), 40 * 40)],
+)
+def test_no_tensor_is_larger_than_the_budget(policy, largest):
     parents, states = parents_of(policy, 20, torch.float32), draw(4, 8, 1, dtype=torch.float32)
-    whole = 20 * 8 * 2 * parents.shape[1] * 4
+    whole = 20 * 8 * largest * 4  # of the general route, and of the shortcut for recurrent nets
     with Largest() as free:
         sm_g_abs(policy, parents, states)
     assert free.bytes >= whole
