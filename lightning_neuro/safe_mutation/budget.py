@@ -70,7 +70,8 @@ def footprint(
         kept[storage.data_ptr()] = storage.nbytes()
 
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(count, lambda _: vector):
-        outputs = policy.single(vector, samples.of_one(0))
+        # A copy, for the whole archive would be counted with a view of it.
+        outputs = policy.single(vector, samples.of_one(0).clone())
     if gradient and not outputs.requires_grad:
         raise ValueError(
             f"{owner}: expected outputs that depend on the parameters, got outputs of {type(policy.module).__name__} "

@@ -10,7 +10,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from lightning_neuro.safe_mutation.linear_uses import LINEAR, LinearNet, operands
-from lightning_neuro.safe_mutation.recurrent_steps import CellWeights, input_gates, plus, product, run_cell
+from lightning_neuro.safe_mutation.recurrent_steps import Cell, CellWeights, State, input_gates, plus, product, run_cell
 
 
 class Probes(TorchFunctionMode):
@@ -40,14 +40,24 @@ class Probes(TorchFunctionMode):
         if probes is None:
             return func(*args, **(kwargs or {}))
         if func is run_cell:
-            cell, inputs, weights, *rest = args
-            probed = ProbedWeights(*weights.parts, probes, [None] * len(inputs))
-            result = run_cell(cell, inputs, probed, *rest)
-            self.units += probed.units(inputs)
-            return result
+            return self._cell(probes, *args)
         given, weight, bias = operands(*args, **(kwargs or {}))
         self.units.append([given])
         return functional.linear(given, weight, bias) + probes[0]
+
+    def _cell(
+        self,
+        probes: list[Tensor],
+        cell: Cell,
+        inputs: list[Tensor],
+        weights: CellWeights,
+        state: State,
+        reverse: bool,
+    ) -> tuple[list[Tensor], State]:
+        probed = ProbedWeights(*weights.parts, probes=probes, hidden_units=[None] * len(inputs))
+        result = run_cell(cell, inputs, probed, state, reverse)
+        self.units += probed.units(inputs)
+        return result
 
 
 @dataclass(frozen=True)

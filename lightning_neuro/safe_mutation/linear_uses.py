@@ -154,7 +154,8 @@ class _Uses(TorchFunctionMode):
             return False
         made = LinearMap(self._calls, len(weights.input), (len(inputs),), 1, units_first=True)
         maps = [into, again] if cell is gru_cell else [into + again]
-        return all([self._noted(made, terms) for terms in maps])
+        found = [self._noted(made, terms) for terms in maps]
+        return all(found)
 
     def _noted(self, made: LinearMap, terms: list[tuple[Tensor | None, int | None]]) -> bool:
         ours = [(part, units) for part, units in terms if part is not None and self._inside(part)]

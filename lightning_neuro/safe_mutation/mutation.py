@@ -143,7 +143,7 @@ def scaled_steps(
         sensitivity = sensitivity / torch.where(largest > 0, largest, 1)
     without = sensitivity == 0
     stands_for = {"unit": 1.0, "floor": floor, "freeze": torch.inf}[zero]
-    divisor = torch.where(without, stands_for, sensitivity)
+    divisor = torch.where(without, stands_for, sensitivity) if bool(without.any()) else sensitivity
     floored = divisor < floor
     steps = delta / divisor.clamp_min(floor)
     if normalize == "std":
@@ -159,7 +159,8 @@ def moved(params: Tensor, steps: Tensor) -> Tensor:
     >>> moved(torch.tensor([[-0.0]]), torch.tensor([[0.0]])).tolist()
     [[-0.0]]
     """
-    return torch.where(steps == 0, params.detach(), params.detach() + steps)
+    still, children = steps == 0, params.detach() + steps
+    return torch.where(still, params.detach(), children) if bool(still.any()) else children
 
 
 def _rms(values: Tensor) -> Tensor:

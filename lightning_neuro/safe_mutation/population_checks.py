@@ -18,7 +18,8 @@ def check_population(owner: str, policy: BatchedPolicy, params: Tensor) -> None:
             f"{owner}: params must be (P, {policy.size}), one row for the {policy.size} trainable weights of "
             f"{type(policy.module).__name__}, got shape {tuple(params.shape)}."
         )
-    if not bool(params.isfinite().all()):
+    # A finite sum is quick proof; one that is not may also have overflown.
+    if not bool(params.sum().isfinite()) and not bool(params.isfinite().all()):
         broken = int((~params.isfinite().all(1)).nonzero()[0])
         raise ValueError(
             f"{owner}: params must be finite, got NaN or infinity in parent {broken}. Do not select broken individuals."

@@ -55,7 +55,7 @@ class CellWeights:
         return lambda now, hidden: (driven[now], plus(product(self.hidden, hidden), self.hidden_bias))
 
     @property
-    def parts(self) -> tuple[Tensor | None, ...]:
+    def parts(self) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None]:
         """All of them, in order."""
         return self.input, self.hidden, self.input_bias, self.hidden_bias, self.projection
 
@@ -146,7 +146,7 @@ def run_cell(
     """
     if has_torch_function(tuple(inputs)):
         given = cell, inputs, weights, state, reverse
-        return handle_torch_function(run_cell, tuple(inputs), *given)  # type: ignore[no-any-return]
+        return handle_torch_function(run_cell, tuple(inputs), *given)
     return scan(cell(inputs, weights), state, len(inputs), reverse)
 
 

@@ -80,14 +80,17 @@ class ScaledMutation(ABC):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the steps of all weights, and what there is to report of them."""
         raw = self.sensitivity(policy, params, states, noise, valid)
-        measured = raw.isfinite()
-        sensitivity = torch.where(measured, raw, torch.inf)  # a weight whose effect cannot be told does not move
-        made = scaled_steps(magnitude * noise, sensitivity, self.floor, self.zero, self.clip, self.normalize)
+        unmeasured = raw.new_zeros(len(raw))
+        if not bool(raw.sum().isfinite()):  # quick proof that there are none
+            measured = raw.isfinite()
+            unmeasured = (~measured).to(params.dtype).mean(1)
+            raw = torch.where(measured, raw, torch.inf)  # a weight whose effect cannot be told does not move
+        made = scaled_steps(magnitude * noise, raw, self.floor, self.zero, self.clip, self.normalize)
         return made.steps, {
             "zero_fraction": made.zero_fraction,
             "floored_fraction": made.floored_fraction,
             "clipped_fraction": made.clipped_fraction,
-            "unmeasured_fraction": (~measured).to(params.dtype).mean(1),
+            "unmeasured_fraction": unmeasured,
         }
 
 

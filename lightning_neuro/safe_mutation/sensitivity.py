@@ -15,6 +15,7 @@ Paper: Lehman, Chen, Clune and Stanley, Safe Mutations for Deep and Recurrent Ne
 """
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Literal
 
 import torch
@@ -212,12 +213,15 @@ class _Task:
         rows = self.footprint.outputs if rows is None else rows
         sizes = blocks(cost, len(self.params), self.samples.count, rows, max_bytes)
         with torch.inference_mode(False), torch.enable_grad():
-            result = torch.zeros_like(self.params)
+            result = torch.empty_like(self.params)
             for parents in slices(len(self.params), sizes.parents):
-                for outputs in slices(rows, sizes.outputs):
-                    for part in self._over_samples(kernel, parents, outputs, sizes.samples):
-                        # Squares of small sensitivities would underflow to 0, which means something else.
-                        result[parents] = torch.hypot(result[parents], part)
+                parts = (
+                    part
+                    for outputs in slices(rows, sizes.outputs)
+                    for part in self._over_samples(kernel, parents, outputs, sizes.samples)
+                )
+                # Squares of small sensitivities would underflow to 0, which means something else.
+                result[parents] = reduce(torch.hypot, parts, next(parts).abs())
         return result
 
     def _over_samples(self, kernel: Kernel, parents: slice, outputs: slice, size: int) -> Tensor:

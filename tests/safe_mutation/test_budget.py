@@ -37,5 +37,7 @@ def test_a_footprint_counts_what_autograd_keeps():
     found = footprint("test", policy, torch.zeros(5, policy.size), Samples(torch.zeros(4, 3), False, 0))
     assert (found.steps, found.outputs) == (1, 2)
     assert 4 * 100 <= found.saved < 4 * (100 + 100) + 4 * 4 * 3 + 1
+    archive = Samples(torch.zeros(5, 1000, 3), True, 0)
+    assert footprint("test", policy, torch.zeros(5, policy.size), archive) == found
     steps = BatchedPolicy(nn.RNNCell(3, 2), recurrence="step", output_steps="all")
     assert steps.interface.recurrence == "step"
