@@ -177,8 +177,8 @@ def test_a_resumed_run_equals_one_that_never_stopped(make_trainer, tmp_path, way
 
     whole, first = evolving(**options), trainer_of_nine_steps()
     first.fit(whole)
-    for step in (1, 4, 6):  # after the founders, in mid-epoch, at the end of one
-        resumed, trainer = evolving(curve_policy(7), **options), trainer_of_nine_steps()
+    for step in (1, 4, 6) if way == "generational" else (4,):  # after the founders, in mid-epoch, at the end of one
+        resumed, trainer = evolving(curve_policy(7), seed=5, **options), trainer_of_nine_steps()  # both are replaced
         trainer.fit(resumed, ckpt_path=tmp_path / f"step={step}.ckpt", weights_only=True)
         assert same_evolution(whole, resumed)
         assert trainer.current_epoch == first.current_epoch
