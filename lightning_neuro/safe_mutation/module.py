@@ -27,8 +27,9 @@ class SafeMutation(EvolvingModule):
     One training step is one generation; the first one evaluates the founders. The child module `policy` holds the
     champion. No data is needed; batches of a training loader, if there is one, are handed to the evaluator. Validation
     and test evaluate the champion with seeds of their own; it is not validated where only training has a loader. An
-    evaluator that raises ends the run with an `EvaluationError`, and the population is as before that generation. Override `evaluate`, `select`, `mutate`, `replace`,
-    `sensitivity_output` or `configure_policy` to change what evolves, and how.
+    evaluator that raises ends the run with an `EvaluationError`, and the population is as before that generation.
+    Override `evaluate`, `select`, `mutate`, `replace`, `sensitivity_output` or `configure_policy` to change what
+    evolves, and how.
 
     It logs `fitness/` (`best`, `mean`, `std`, `median`, `champion`), `evaluations`, `solved`, `broken_frac`,
     `mutation/`, `sensitivity/`, `genome/unique_parents`, `time/` and the evaluator's extras in `evaluator/`; `val/` and
