@@ -113,18 +113,18 @@ TASKS = {
             guesses(3e-2, 1e-2, 1e-3, 1e-2),
             softmax,
         ),
-        maze(6, 25_000),
-        maze(16, 25_000),
-        maze(64, 25_000),
+        maze(6, 12_500),
+        maze(16, 12_500),
+        maze(64, 12_500),
         Task(
-            Plan("topdown_maze", 25_000, 12_500, tuning_seeds=(100, 101)),
+            Plan("topdown_maze", 12_500, 6_250, tuning_seeds=(100, 101)),
             functools.partial(tasks.TopdownMaze().policy),
             tasks.TopdownMaze,
             guesses(3e-2, 1e-2, 1e-3, 1e-2),
             softmax,
         ),
         control_task("CartPole-v1", 4, 2, 5_000),
-        control_task("Acrobot-v1", 6, 3, 5_000),
+        control_task("MountainCar-v0", 2, 3, 2_500),
     )
 }
 DOMAINS = ("medium", "washout")
