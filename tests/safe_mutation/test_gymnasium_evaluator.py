@@ -73,7 +73,7 @@ def vector_of(make: Callable[[], Any], mode: AutoresetMode) -> Callable[[int], S
 
 @pytest.mark.parametrize("module", [nn.Linear(4, 2, bias=False), Remembering(4)], ids=["none", "step"])
 @pytest.mark.parametrize("vectorization", ["vector_entry_point", "sync"])
-def test_cartpole_returns_equal_single_rollouts_of_the_same_seed(vectorization: Any, module: nn.Module) -> None:
+def test_p15_cartpole_returns_equal_single_rollouts_of_the_same_seed(vectorization: Any, module: nn.Module) -> None:
     policy = BatchedPolicy(module, observation_ndim=1)
     params = population(policy)
     evaluator = GymnasiumEvaluator("CartPole-v1", vectorization=vectorization, max_steps=120)
@@ -87,7 +87,7 @@ def test_cartpole_returns_equal_single_rollouts_of_the_same_seed(vectorization: 
 
 @pytest.mark.parametrize("mode", list(AutoresetMode))
 @pytest.mark.parametrize("module", [nn.Linear(2, 2), Remembering(2)], ids=["none", "step"])
-def test_reset_steps_are_neither_counted_nor_recorded(mode: AutoresetMode, module: nn.Module) -> None:
+def test_p15_reset_steps_are_neither_counted_nor_recorded(mode: AutoresetMode, module: nn.Module) -> None:
     policy = BatchedPolicy(module, observation_ndim=1)
     params = population(policy)
     evaluation = GymnasiumEvaluator(vector_of(Countdown, mode))(policy, params, seeds=SEEDS, record=50)

@@ -20,7 +20,7 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_what_is_not_finite_ranks_last():
+def test_p16_what_is_not_finite_ranks_last():
     assert ranked(torch.tensor([torch.nan, 2.0, torch.inf, -torch.inf])).tolist() == [-torch.inf, 2, *[-torch.inf] * 2]
 
 
@@ -43,7 +43,7 @@ def test_best_and_worst_are_those_of_a_loop(fitness, seed):
         assert [best, worst] == by_loop
 
 
-def test_winners_of_tournaments_follow_the_power_law_of_ranks():
+def test_p13_winners_of_tournaments_follow_the_power_law_of_ranks():
     """A winner is below quantile q of the ranks if all five members are: q^5, but for drawing without replacement."""
     fitness = torch.randperm(200, generator=generator(1)).float()
     won = fitness[winners(draw_tournaments(200, 20000, 5, generator()), fitness)]
@@ -73,7 +73,7 @@ def test_truncation_draws_evenly_from_the_fittest():
 
 @pytest.mark.parametrize("offspring", [1, 3])
 @pytest.mark.parametrize("removal", ["reference", "independent"])
-def test_steady_state_removes_as_many_as_are_born(offspring, removal):
+def test_p13_steady_state_removes_as_many_as_are_born(offspring, removal):
     fitness = torch.randperm(30, generator=generator(3)).float()
     rule = Selection("steady_state", offspring=offspring, removal=removal)
     plans = [rule(fitness, generator(seed)) for seed in range(200)]
@@ -86,7 +86,7 @@ def test_steady_state_removes_as_many_as_are_born(offspring, removal):
     assert (min(worse) < 1) == (removal == "independent")  # two draws are not one
 
 
-def test_the_victim_is_the_worst_of_the_parents_own_tournament():
+def test_p13_the_victim_is_the_worst_of_the_parents_own_tournament():
     fitness = torch.arange(5.0)  # five members: everyone is in the tournament
     plan = Selection("steady_state")(fitness, generator())
     assert (plan.parents.tolist(), plan.places.tolist()) == ([4], [0])

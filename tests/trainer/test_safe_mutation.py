@@ -36,7 +36,7 @@ def fit(make_trainer, module: SafeMutation, steps: int = 6, **options: Any) -> S
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_steps_generations_and_evaluations_are_counted(make_trainer, operator):
+def test_p14_steps_generations_and_evaluations_are_counted(make_trainer, operator):
     evaluator = Curve()
     module = evolving(evaluator=evaluator, operator=operator, elites=2, generations_per_epoch=4)
     trainer = make_trainer(max_epochs=-1, max_steps=6, limit_val_batches=0)
@@ -47,7 +47,7 @@ def test_steps_generations_and_evaluations_are_counted(make_trainer, operator):
     assert module.evaluations == sum(asked)
 
 
-def test_fitness_rises_and_its_best_never_falls(make_trainer):
+def test_p13_fitness_rises_and_its_best_never_falls(make_trainer):
     best: list[float] = []
 
     class Watch(Callback):
@@ -147,7 +147,7 @@ def test_global_random_state_stays(make_trainer):
 
 
 @pytest.mark.parametrize("replacement", ["generational", "steady_state"])
-def test_the_same_seed_is_the_same_run(make_trainer, replacement):
+def test_p12_the_same_seed_is_the_same_run(make_trainer, replacement):
     one, other, third = (fit(make_trainer, evolving(replacement=replacement, seed=seed), 8) for seed in (0, 0, 1))
     assert same_evolution(one, other)
     assert not torch.equal(one.population, third.population)
@@ -167,7 +167,7 @@ WAYS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
 @pytest.mark.parametrize("way", WAYS)
-def test_a_resumed_run_equals_one_that_never_stopped(make_trainer, tmp_path, way):
+def test_p12_a_resumed_run_equals_one_that_never_stopped(make_trainer, tmp_path, way):
     options = {"generations_per_epoch": 3} | WAYS[way]
 
     def trainer_of_nine_steps() -> Any:
@@ -294,7 +294,7 @@ class Broken(Curve):
         return made
 
 
-def test_broken_individuals_rank_last_and_spoil_no_mean(make_trainer):
+def test_p16_broken_individuals_rank_last_and_spoil_no_mean(make_trainer):
     trainer = make_trainer(max_steps=5, max_epochs=-1, limit_val_batches=0)
     module = evolving(evaluator=Broken(slice(0, 6)))
     trainer.fit(module)
