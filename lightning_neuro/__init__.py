@@ -1,10 +1,17 @@
-"""Research methods for spiking, recurrent and reservoir networks as drop-in parts for PyTorch Lightning."""
+"""Research methods for spiking, recurrent and reservoir networks as drop-in parts for PyTorch Lightning.
 
-from lightning_neuro.gradient_activation import GradientActivation, GradientActivationOptimizer
-from lightning_neuro.gradient_rewiring import DeepRewiring, GradientRewiring
-from lightning_neuro.safe_mutation import SafeMutation
-from lightning_neuro.spiking import SpikingStateReset
-from lightning_neuro.st_rsbp import STRSBP
+Parts are imported when they are first asked for: whoever uses one method does not wait for the libraries of another.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lightning_neuro.gradient_activation import GradientActivation, GradientActivationOptimizer
+    from lightning_neuro.gradient_rewiring import DeepRewiring, GradientRewiring
+    from lightning_neuro.safe_mutation import SafeMutation
+    from lightning_neuro.spiking import SpikingStateReset
+    from lightning_neuro.st_rsbp import STRSBP
 
 __version__ = "0.1.0.dev0"
 
@@ -18,3 +25,25 @@ __all__ = [
     "SpikingStateReset",
     "__version__",
 ]
+
+_FOLDERS = {
+    "DeepRewiring": "gradient_rewiring",
+    "GradientActivation": "gradient_activation",
+    "GradientActivationOptimizer": "gradient_activation",
+    "GradientRewiring": "gradient_rewiring",
+    "STRSBP": "st_rsbp",
+    "SafeMutation": "safe_mutation",
+    "SpikingStateReset": "spiking",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FOLDERS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_FOLDERS[name]}"), name)
+    globals()[name] = value  # Asked once only.
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,8 +1,8 @@
 """The `lightning-neuro` command.
 
 `fit`, `validate`, `test` and `predict` are Lightning's own command line with our callbacks, modules and data modules
-known by short name; `demo` trains the demonstration and writes its report. A mistake in the call is told in one line
-(exit status 2); an error that is not about the call keeps its traceback.
+known by short name; `demo` trains the demonstration and writes its report; `doctor` looks at the installation. A
+mistake in the call is told in one line (exit status 2); an error that is not about the call keeps its traceback.
 """
 
 import argparse
@@ -37,6 +37,7 @@ _SHORT_NAMES = (
 )
 _EXAMPLES = """\
 examples:
+  lightning-neuro doctor                   versions, devices, data sets on disk, known conflicts
   lightning-neuro demo                     train with and without each method, write report/index.html
   lightning-neuro fit --help               all options; --model.help CLASS explains a class, likewise --data.help
                                            and --trainer.callbacks.help
@@ -95,15 +96,29 @@ def _run_own(words: list[str]) -> None:
     for name, does in LIGHTNING_COMMANDS.items():
         commands.add_parser(name, help=does, add_help=False)
     _add_demo_options(commands.add_parser("demo", help="train with and without each method and write a report"))
+    doctor = commands.add_parser("doctor", help="versions, devices, data found, and known conflicts")
+    doctor.description = "Print what an error report should hold. The exit status is 1 if a conflict was found."
     if not words:
         parser.print_help()
         return
     options = vars(parser.parse_args(words))
-    del options["command"]
-    _require("matplotlib", extra="plot")
-    from lightning_neuro.demo import run_demo
+    command = options.pop("command")
+    if command == "doctor":
+        _examine()
+    else:
+        _require("matplotlib", extra="plot")
+        from lightning_neuro.demo import run_demo
 
-    run_demo(**options)
+        run_demo(**options)
+
+
+def _examine() -> None:
+    from lightning_neuro.doctor import examine
+
+    found = examine()
+    print(found.text())
+    if found.conflicts:
+        raise SystemExit(1)
 
 
 def _add_demo_options(parser: argparse.ArgumentParser) -> None:

@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from lightning_neuro._lightning import Callback, LightningDataModule, LightningModule
-
 _BOILERPLATE = re.compile(
     r"Does not validate|Subtypes:|Errors:|Expected a <class 'NoneType'>|Expected a path but|Given value|Not a valid|"
     r"Subclass types|a class path|a dict|Problem with given class_path '[\w.]*\.Callback'"
@@ -76,6 +74,9 @@ def _reason(line: str) -> str:
 
 
 def _unknown_class(name: str) -> str:
+    # Here and not above: the commands that need no Lightning shall work where it cannot be imported.
+    from lightning_neuro._lightning import Callback, LightningDataModule, LightningModule
+
     known = [cls.__name__ for root in (Callback, LightningModule, LightningDataModule) for cls in _subclasses(root)]
     close = difflib.get_close_matches(name, known, n=1)
     advice = f"Did you mean {close[0]}?" if close else "Give a class's name, or its dotted path."

@@ -46,7 +46,7 @@ def test_version(capsys):
 def test_help_names_every_command(words, capsys):
     assert main(words) == 0
     told = capsys.readouterr().out
-    for command in ("fit", "validate", "test", "predict", "demo"):
+    for command in ("fit", "validate", "test", "predict", "demo", "doctor"):
         assert f"\n    {command} " in told
 
 
