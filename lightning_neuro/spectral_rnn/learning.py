@@ -71,9 +71,8 @@ def learn(passes: Passes, options: Options) -> Learned[PolynomialModel]:
     """
     data = prepare(passes, options, interior=False)
     if options.activation == "linear":
-        return _learn_linear(data, options)
-    route = CubicRoute() if options.activation == "cubic" else QuadraticRoute(options.u_method)
-    return _learn(data, options, route)
+        return learn_linear(data, options)
+    return _learn(data, options, CubicRoute()) if options.activation == "cubic" else learn_quadratic(data, options)
 
 
 def learn_bidirectional(passes: Passes, options: Options) -> Learned[BidirectionalModel]:
@@ -85,6 +84,11 @@ def learn_bidirectional(passes: Passes, options: Options) -> Learned[Bidirection
     checks.choice("spectral learning in both directions", "activation", options.activation, ("quadratic",))
     checks.choice("spectral learning in both directions", "u_method", options.u_method, ("mixed",))
     return _learn(prepare(passes, options, interior=True), options, TwoWayRoute())
+
+
+def learn_quadratic(data: Prepared, options: Options) -> Learned[PolynomialModel]:
+    """Learn a quadratic network from data whose score is known."""
+    return _learn(data, options, QuadraticRoute(options.u_method))
 
 
 def prepare(passes: Passes, options: Options, *, interior: bool) -> Prepared:
@@ -235,8 +239,9 @@ def _canonical(model: Any) -> Any:
     return replace(model, forward=canonicalize(model.forward), backward=canonicalize(model.backward))
 
 
-def _learn_linear(data: Prepared, options: Options) -> Learned[PolynomialModel]:
-    lags = options.lags if options.lags is not None else _default_lags(data, options)
+def learn_linear(data: Prepared, options: Options) -> Learned[PolynomialModel]:
+    """Learn a linear network from data whose score is known."""
+    lags = options.lags if options.lags is not None else default_lags(data.seen, options)
     moment = data.means({READINGS: FirstMoments(lags)})[READINGS]
     found = recover_linear(moment.transpose(1, 0, 2), options.units)
     model = replace(found.model, offset=data.seen.output_mean)
@@ -260,8 +265,8 @@ def _learn_linear(data: Prepared, options: Options) -> Learned[PolynomialModel]:
     return Learned(model, model, data.score, diagnostics, True)
 
 
-def _default_lags(data: Prepared, options: Options) -> int:
+def default_lags(seen: Survey, options: Options) -> int:
     """Return 2 p - 1 for p block rows, one more than are needed to see every neuron."""
-    narrow = min(data.seen.require_inputs().width, len(data.seen.output_mean))
+    narrow = min(seen.require_inputs().width, len(seen.output_mean))
     units = 4 if isinstance(options.units, str) else options.units
     return 2 * (-(-units // narrow) + 1) - 1
