@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from lightning_neuro.gradient_activation import GradientActivation, GradientActivationOptimizer
     from lightning_neuro.gradient_rewiring import DeepRewiring, GradientRewiring
     from lightning_neuro.safe_mutation import SafeMutation
+    from lightning_neuro.spectral_rnn import SpectralBiRNN, SpectralInit, SpectralRNN
     from lightning_neuro.spiking import SpikingStateReset
     from lightning_neuro.st_rsbp import STRSBP
 
@@ -22,6 +23,9 @@ __all__ = [
     "GradientActivationOptimizer",
     "GradientRewiring",
     "SafeMutation",
+    "SpectralBiRNN",
+    "SpectralInit",
+    "SpectralRNN",
     "SpikingStateReset",
     "__version__",
 ]
@@ -33,6 +37,9 @@ _FOLDERS = {
     "GradientRewiring": "gradient_rewiring",
     "STRSBP": "st_rsbp",
     "SafeMutation": "safe_mutation",
+    "SpectralBiRNN": "spectral_rnn",
+    "SpectralInit": "spectral_rnn",
+    "SpectralRNN": "spectral_rnn",
     "SpikingStateReset": "spiking",
 }
 

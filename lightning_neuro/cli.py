@@ -30,6 +30,8 @@ _SHORT_NAMES = (
     "lightning_neuro.st_rsbp",
     "lightning_neuro.safe_mutation",
     "lightning_neuro.safe_mutation.tasks",
+    "lightning_neuro.spectral_rnn",
+    "lightning_neuro.spectral_rnn.torch",
     "lightning_neuro.spiking.encoding",
     "lightning_neuro.spiking",
     "lightning_neuro.data",

@@ -44,7 +44,7 @@ def tanh_rnn(model: PolynomialModel, epsilon: float = EPSILON) -> tuple[nn.RNN, 
     """Return a tanh net of the same size and its readout that nearly equal a linear network.
 
     Inputs are scaled by epsilon, so that states stay where tanh is straight, and outputs by `1 / epsilon`: relative
-    errors of .005 at 0.01 and 5e-5 at 0.001 are usual. The readout's weights are large: give it a smaller learning rate.
+    errors of .005 at 0.01 and 5e-5 at 0.001 are usual. The readout is large then: give it a smaller learning rate.
 
     Args:
         model: a linear network of H neurons.

@@ -51,7 +51,7 @@ class PolynomialRNNCell(nn.Module):
         self.max_abs_state = (
             None if max_abs_state is None else checks.number(owner, "max_abs_state", max_abs_state, above=0)
         )
-        self.powers = tuple(float(c) for c in coeffs)
+        self.powers: tuple[float, ...] = tuple(float(c) for c in coeffs)
         self.register_buffer("coeffs", torch.tensor(self.powers))
         self.A1 = nn.Parameter(torch.empty(hidden_size, input_size))
         self.U = nn.Parameter(torch.empty(hidden_size, hidden_size))
