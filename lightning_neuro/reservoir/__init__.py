@@ -1,0 +1,1 @@
+"""Reservoirs: what they compute, how they organise themselves, and how a measure guides them."""
