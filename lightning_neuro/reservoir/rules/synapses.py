@@ -26,6 +26,7 @@ class Synapses:
         rows: `(S,)`, postsynaptic units.
         columns: `(S,)`, presynaptic units.
         shape: `(M, N)`.
+        matrix: W, dense or sparse, of the same memory as `weights`.
 
     Raises:
         ValueError: the matrix has other than two axes or holds a NaN or an infinity.
@@ -49,21 +50,21 @@ class Synapses:
         self.rows = np.repeat(np.arange(self.shape[0]), np.diff(listed.indptr))
         self.columns = listed.indices
         self.weights: Array = listed.data
-        self._matrix: Any = self.weights.reshape(self.shape) if self.full else listed
+        self.matrix: Any = self.weights.reshape(self.shape) if self.full else listed
         if not np.isfinite(self.weights).all():
             raise ValueError("Synapses: weights must be finite, got a NaN or an infinity.")
 
     def __reduce__(self) -> tuple[type["Synapses"], tuple[Any]]:
-        return type(self), (self._matrix,)  # so that weights and matrix share memory after pickling too
+        return type(self), (self.matrix,)  # so that weights and matrix share memory after pickling too
 
     def drive(self, activity: Array) -> Array:
         """Return `W x` for each row of `activity` `(B, N)`: `(B, M)`."""
         if self.full:
-            return activity @ self._matrix.T
+            return activity @ self.matrix.T
         if len(activity) == 1:
-            driven: Array = self._matrix @ activity[0]
+            driven: Array = self.matrix @ activity[0]
             return driven[None]
-        return np.ascontiguousarray((self._matrix @ activity.T).T)
+        return np.ascontiguousarray((self.matrix @ activity.T).T)
 
     def products(self, post: Array, pre: Array) -> Array:
         """Return `post_i pre_j`, averaged over rows of `post` `(B, M)` and `pre` `(B, N)`, for each synapse: `(S,)`."""
@@ -85,10 +86,10 @@ class Synapses:
 
     def dense(self) -> Array:
         """Return the matrix as a new array."""
-        return self._matrix.copy() if self.full else self._matrix.toarray()
+        return self.matrix.copy() if self.full else self.matrix.toarray()
 
     def like(self, matrix: Any, dtype: npt.DTypeLike) -> Any:
         """Return the weights as a new matrix, sparse or dense as `matrix` is."""
         if issparse(matrix):
-            return csr_array(self._matrix).astype(dtype).asformat(matrix.format)
+            return csr_array(self.matrix).astype(dtype).asformat(matrix.format)
         return self.dense().astype(dtype)
