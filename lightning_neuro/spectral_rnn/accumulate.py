@@ -33,7 +33,7 @@ class Moments:
         counts: the weight each mean rests on.
         output_mean: mean of y, `(Dy,)`.
         output_covariance: covariance of y, `(Dy, Dy)`.
-        n_dropped: series left out because they hold an infinite number.
+        n_dropped: series left out because they hold a number that is infinite or has exploded.
     """
 
     means: dict[str, Array]

@@ -30,7 +30,7 @@ from lightning_neuro.spectral_rnn.routes import READINGS, CubicRoute, Facts, Qua
 from lightning_neuro.spectral_rnn.score import ScoreModel
 from lightning_neuro.spectral_rnn.score_diagnostics import diagnose_score
 from lightning_neuro.spectral_rnn.score_fit import fit_score, mean_precisions
-from lightning_neuro.spectral_rnn.series import Array, Series
+from lightning_neuro.spectral_rnn.series import LARGEST, Array, Series
 from lightning_neuro.spectral_rnn.survey import Survey, survey
 from lightning_neuro.spectral_rnn.symmetry import canonicalize
 
@@ -98,14 +98,15 @@ def prepare(passes: Passes, options: Options, *, interior: bool) -> Prepared:
         ValueError: the data do not suffice.
 
     Warns:
-        DroppedSequencesWarning: series with infinite numbers were left out.
+        DroppedSequencesWarning: series with infinite or exploded numbers were left out.
         ScoreMismatchWarning: the score does not fit.
     """
     seen = passes.run(survey)
     statistics = seen.require_inputs()
     if seen.n_dropped:
         warnings.warn(
-            f"spectral learning: {seen.n_dropped} of {seen.n_series} series hold infinite numbers and were left out.",
+            f"spectral learning: {seen.n_dropped} of {seen.n_series} series hold numbers that are infinite or beyond "
+            f"{LARGEST:g} and were left out.",
             DroppedSequencesWarning,
             stacklevel=3,
         )

@@ -170,7 +170,9 @@ def largest_cosine(rows: Array) -> float:
     >>> round(largest_cosine(np.array([[1.0, 0.0], [-3.0, 4.0]])), 3)
     0.6
     """
-    units = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(float).tiny)
+    # Scaled first, so that the squares of very small rows do not vanish.
+    scaled = rows / np.maximum(np.abs(rows).max(axis=1, keepdims=True), np.finfo(float).tiny)
+    units = scaled / np.maximum(np.linalg.norm(scaled, axis=1, keepdims=True), np.finfo(float).tiny)
     return float(np.abs(np.triu(units @ units.T, 1)).max(initial=0.0))
 
 

@@ -15,6 +15,8 @@ Array: TypeAlias = npt.NDArray[np.float64]
 Steps: TypeAlias = npt.NDArray[np.int64]
 SeriesLike: TypeAlias = Any
 """Array `(T, D)`, array `(B, T, D)`, or a list of arrays `(T_b, D)`."""
+LARGEST = 1e50
+"""A number beyond this has exploded; moments multiply up to five of them, which must not overflow."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ def _without_warmup(weights: Array | None, length: int, warmup: int) -> Array | 
 
 
 def drop_exploded(series: Sequence[Series]) -> tuple[list[Series], int]:
-    """Return the series without an infinite number, and how many were dropped.
+    """Return the series without a number that is infinite or beyond 1e50, and how many were dropped.
 
     A recurrence that exploded spoils every later step of its series; a NaN alone is only a missing step.
 
@@ -150,7 +152,7 @@ def drop_exploded(series: Sequence[Series]) -> tuple[list[Series], int]:
     >>> len(kept), dropped
     (1, 1)
     """
-    kept = [one for one in series if not (_has_infinite(one.x) or _has_infinite(one.y))]
+    kept = [one for one in series if not (_explodes(one.x) or _explodes(one.y))]
     return kept, len(series) - len(kept)
 
 
@@ -164,8 +166,9 @@ def all_finite(x: Array) -> bool:
         return bool(np.isfinite(np.vdot(x, x))) or bool(np.isfinite(x).all())
 
 
-def _has_infinite(x: Array) -> bool:
-    return not all_finite(x) and bool(np.isinf(x).any())
+def _explodes(x: Array) -> bool:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return not np.vdot(x, x) <= LARGEST and bool((np.abs(x) > LARGEST).any())
 
 
 def rows_at(values: Array, steps: Steps, shift: int = 0) -> Array:

@@ -19,7 +19,7 @@ class Survey:
     Attributes:
         inputs: sums over neighbouring inputs.
         n_series: how many series there were, the dropped ones among them.
-        n_dropped: how many held an infinite number.
+        n_dropped: how many held a number that is infinite or has exploded.
         n_steps: steps with inputs and outputs.
         sample: inputs of about the first 20000 steps, to look at the score with.
         output_total: sum of y relative to the first one seen, `(Dy,)`.
@@ -86,7 +86,7 @@ class Survey:
         if self.inputs is None or not self.n_steps or not self.inputs.pairs:
             raise ValueError(
                 "spectral learning: expected series with adjacent finite steps and outputs, got "
-                f"{self.n_series} series, {self.n_dropped} of them dropped for infinite numbers, with {self.n_steps} "
+                f"{self.n_series} series, {self.n_dropped} of them dropped as exploded, with {self.n_steps} "
                 "usable steps in all."
             )
         return self.inputs

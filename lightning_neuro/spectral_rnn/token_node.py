@@ -94,10 +94,13 @@ class SpectralTokenRNN(ParallelNode):
         """Set the widths; weights come with `fit`.
 
         Raises:
-            RuntimeError: there are no outputs to learn from, so it was run before it was fitted.
+            RuntimeError: there are no outputs to learn from.
         """
         if y is None:
-            raise RuntimeError("SpectralTokenRNN: expected fit(x, y) before run, got a call without it.")
+            raise RuntimeError(
+                "SpectralTokenRNN: expected fit(x, y) before run, got a call without outputs. Upstream of "
+                "other nodes in a Model, fit it first and put to_node() in its place."
+            )
         self._set_input_dim(x)
         self._set_output_dim(y)
         self.state = {"out": np.zeros(self.output_dim)}

@@ -123,7 +123,8 @@ class PolynomialRNN(nn.Module):
     @classmethod
     def from_model(cls, model: PolynomialModel) -> Self:
         """Return the module of a learned network, in double precision; `.float()` makes it single."""
-        net = cls(model.input_weights.shape[1], model.units, model.output_weights.shape[1], model.coeffs).double()
+        with torch.random.fork_rng(devices=[]):  # The weights drawn here are overwritten at once.
+            net = cls(model.input_weights.shape[1], model.units, model.output_weights.shape[1], model.coeffs).double()
         net.write_(model)
         return net
 
@@ -203,7 +204,8 @@ class BidirectionalPolynomialRNN(nn.Module):
     def from_model(cls, model: BidirectionalModel) -> Self:
         """Return the module of a learned network, in double precision; `.float()` makes it single."""
         half = model.forward
-        net = cls(half.input_weights.shape[1], half.units, half.output_weights.shape[1], half.coeffs).double()
+        with torch.random.fork_rng(devices=[]):
+            net = cls(half.input_weights.shape[1], half.units, half.output_weights.shape[1], half.coeffs).double()
         net.write_(model)
         return net
 
