@@ -52,7 +52,7 @@ def curves(
     >>> [float(y) for y in figure.axes[0].lines[-1].get_ydata()]  # the mean
     [0.30000000000000004, 0.5]
     """
-    figure, axes = _blank(title, xlabel, ylabel)
+    figure, axes = blank(title, xlabel, ylabel)
     _series_count("curves", series)
     for (name, values), colour, style in zip(series.items(), SERIES, _STYLES, strict=False):
         runs = _matrix("curves", name, values)
@@ -85,7 +85,7 @@ def spike_raster(spikes: ArrayLike, *, title: str = "", ylabel: str = "neuron") 
     3
     """
     grid = _matrix("spike_raster", "spikes", spikes)
-    figure, axes = _blank(title, "time step", ylabel)
+    figure, axes = blank(title, "time step", ylabel)
     step, neuron = np.nonzero(grid > 0)
     axes.scatter(step, neuron, marker="_", s=36, linewidths=1.1, color=SERIES[0])
     axes.set_xlim(-0.5, len(grid) - 0.5)
@@ -118,7 +118,7 @@ def histograms(
     for name, values in flat.items():
         if values.size == 0:
             raise ValueError(f"histograms: sample {name!r} must hold at least one value, got none.")
-    figure, axes = _blank(title, xlabel, "count")
+    figure, axes = blank(title, xlabel, "count")
     limit = max(float(np.percentile(np.abs(values), percentile)) for values in flat.values()) or 1.0
     edges = np.linspace(-limit, limit, bins + 1)
     for (name, values), colour, style in zip(flat.items(), SERIES, _STYLES, strict=False):
@@ -128,6 +128,26 @@ def histograms(
     axes.locator_params(axis="x", nbins=5)
     _legend(axes)
     return figure
+
+
+def blank(title: str, xlabel: str, ylabel: str) -> tuple["Figure", "Axes"]:
+    """A small figure in the house style, and its axes: few lines, a grid across.
+
+    >>> blank("Accuracy", "epoch", "share")[1].get_xlabel()
+    'epoch'
+    """
+    figure = _figure_class()(figsize=(4.2, 2.9), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(title, loc="left", fontsize=11, color=INK, fontweight="bold")
+    axes.set_xlabel(xlabel, color=QUIET)
+    axes.set_ylabel(ylabel, color=QUIET)
+    axes.tick_params(colors=QUIET, which="both", length=0, labelsize=9)
+    axes.grid(axis="y", color=LINE, linewidth=0.7)
+    axes.set_axisbelow(True)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side == "bottom")
+        spine.set_color(LINE)
+    return figure, axes
 
 
 def to_svg(figure: "Figure") -> str:
@@ -151,22 +171,6 @@ def to_svg(figure: "Figure") -> str:
     for colour, variable in _VARIABLES.items():
         markup = markup.replace(colour, f"var({variable}, {colour})")
     return markup
-
-
-def _blank(title: str, xlabel: str, ylabel: str) -> tuple["Figure", "Axes"]:
-    """A small figure in the house style: few lines, quiet axes, a grid across."""
-    figure = _figure_class()(figsize=(4.2, 2.9), layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_title(title, loc="left", fontsize=11, color=INK, fontweight="bold")
-    axes.set_xlabel(xlabel, color=QUIET)
-    axes.set_ylabel(ylabel, color=QUIET)
-    axes.tick_params(colors=QUIET, which="both", length=0, labelsize=9)
-    axes.grid(axis="y", color=LINE, linewidth=0.7)
-    axes.set_axisbelow(True)
-    for side, spine in axes.spines.items():
-        spine.set_visible(side == "bottom")
-        spine.set_color(LINE)
-    return figure, axes
 
 
 def _mark_on_log_axis(axes: "Axes", places: "np.ndarray[Any, Any]") -> None:

@@ -1,4 +1,17 @@
-"""What a user should hear of, because it goes wrong without an error."""
+"""What a user should hear of, because it goes wrong without an error; and from where on."""
+
+PARALLEL = 0.98
+"""Cosine of two rows of A2 above which their neurons mix."""
+LARGEST_Z = 6.0
+"""Largest |z| of an identity of the score that passes."""
+BROKEN = {
+    "first": "the mean is off",
+    "second": "the covariance is off",
+    "present": "the score does not belong to these inputs",
+    "past": "the inputs remember more than the score knows; try GaussianAR1Score",
+    "fourth": "the inputs are not distributed as the score says; try MixtureScore",
+}
+"""What it means if one of the identities of a score is broken."""
 
 
 class SpectralWarning(UserWarning):

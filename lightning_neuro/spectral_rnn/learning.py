@@ -139,6 +139,7 @@ def _learn(data: Prepared, options: Options, route: Route) -> Learned[Any]:
             "output_cosine": found.output_cosine,
             "decomposition_residual": found.residual,
         },
+        len(found.input_weights),
         data.seen.n_steps,
         data.seen.n_series,
         data.seen.n_dropped,
@@ -253,9 +254,10 @@ def learn_linear(data: Prepared, options: Options) -> Learned[PolynomialModel]:
     diagnostics = Diagnostics(
         values,
         {
-            "moment": float(values[0] / max(values[units - 1], np.finfo(float).tiny)),
+            "moment": float(values[0] / values[units - 1]) if values[units - 1] > 0 else float("inf"),
             "spectral_radius": found.spectral_radius,
         },
+        units,
         data.seen.n_steps,
         data.seen.n_series,
         data.seen.n_dropped,

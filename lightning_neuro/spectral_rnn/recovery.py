@@ -8,13 +8,11 @@ from math import factorial
 import numpy as np
 import tensorly as tl
 
-from lightning_neuro.spectral_rnn.alarms import ParallelOutputsWarning
+from lightning_neuro.spectral_rnn.alarms import PARALLEL, ParallelOutputsWarning
 from lightning_neuro.spectral_rnn.model import QUADRATIC, degree
 from lightning_neuro.spectral_rnn.rank import choose_rank, components_stand_out
 from lightning_neuro.spectral_rnn.series import Array
 from lightning_neuro.spectral_rnn.symmetric_cp import partially_symmetric_cp
-
-PARALLEL = 0.98
 
 Seed = int | np.random.Generator | None
 

@@ -15,21 +15,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lightning_neuro.spectral_rnn.alarms import SpectralWarning
+from lightning_neuro.spectral_rnn.alarms import BROKEN, LARGEST_Z, SpectralWarning
 from lightning_neuro.spectral_rnn.gaussian_statistics import GaussianStatistics
 from lightning_neuro.spectral_rnn.score import Components, ScoreModel, require_fitted
 from lightning_neuro.spectral_rnn.series import Array, SeriesLike, arrays
 
-LIMIT = 6.0
-"""Largest |z| that passes."""
 BLOCK = 2048
-MEANING = {
-    "first": "the mean is off",
-    "second": "the covariance is off",
-    "present": "the score does not belong to these inputs",
-    "past": "the inputs remember more than the score knows; try GaussianAR1Score",
-    "fourth": "the inputs are not distributed as the score says; try MixtureScore",
-}
 
 
 class ScoreMismatchWarning(SpectralWarning):
@@ -56,7 +47,7 @@ class ScoreDiagnostics:
     @property
     def fits(self) -> bool:
         """Whether no |z| is above the limit."""
-        return abs(self.z[self.worst]) <= LIMIT
+        return abs(self.z[self.worst]) <= LARGEST_Z
 
 
 class _Mean:
@@ -113,7 +104,7 @@ def diagnose_score(
     mean, std = _scale(found)
     random = np.random.default_rng(seed).normal(size=(width, directions))
     looks = np.hstack([np.eye(width), random / np.linalg.norm(random, axis=0)])
-    means = {name: _Mean() for name in MEANING}
+    means = {name: _Mean() for name in BROKEN}
     n = sum(_add_series(means, score, x, mean, std, looks) for x in found)
     if n < 10:
         raise ValueError(f"diagnose_score: x must have at least 10 usable steps, got {n}. Give longer series.")
@@ -122,7 +113,7 @@ def diagnose_score(
     if warn and not result.fits:
         warnings.warn(
             f"{type(score).__name__} does not fit the inputs: identity {result.worst!r} is off by "
-            f"{result.z[result.worst]:+.1f} standard errors ({MEANING[result.worst]}).",
+            f"{result.z[result.worst]:+.1f} standard errors ({BROKEN[result.worst]}).",
             ScoreMismatchWarning,
             stacklevel=2,
         )

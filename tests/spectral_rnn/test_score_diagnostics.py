@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from lightning_neuro.spectral_rnn.alarms import LARGEST_Z
 from lightning_neuro.spectral_rnn.density_score import LogDensityScore
 from lightning_neuro.spectral_rnn.gaussian_score import GaussianAR1Score, IIDGaussianScore
 from lightning_neuro.spectral_rnn.mixture_score import MixtureScore
-from lightning_neuro.spectral_rnn.score_diagnostics import LIMIT, ScoreMismatchWarning, diagnose_score
+from lightning_neuro.spectral_rnn.score_diagnostics import ScoreMismatchWarning, diagnose_score
 
 N, WIDTH = 5000, 3
 DRAW = {
@@ -87,7 +88,7 @@ def test_memory_over_two_steps_is_noticed_by_the_first_order_score():
 def test_wrong_parameters_are_noticed(score, worst):
     result = diagnose_score(score, draw("gaussian"), warn=False)
     assert not result.fits
-    assert abs(result.z[worst]) > LIMIT
+    assert abs(result.z[worst]) > LARGEST_Z
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         diagnose_score(score, draw("gaussian"), warn=False)

@@ -60,8 +60,9 @@ def test_as_series_refuses_what_does_not_fit(options, message):
         as_series("Who", x, y, **options)
 
 
-def test_only_infinite_series_are_dropped():
-    fine, missing, blown = np.zeros((3, 1)), np.array([[0], [np.nan], [1]]), np.array([[0], [np.nan], [-np.inf]])
+@pytest.mark.parametrize("number", [-np.inf, 1e51, -1e200])
+def test_only_exploded_series_are_dropped(number):
+    fine, missing, blown = np.zeros((3, 1)), np.array([[0], [np.nan], [1e49]]), np.array([[0], [np.nan], [number]])
     kept, dropped = drop_exploded([Series(fine, missing), Series(fine, blown), Series(blown, fine)])
     assert (len(kept), dropped) == (1, 2)
     assert kept[0].y is missing
