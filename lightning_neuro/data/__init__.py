@@ -15,6 +15,7 @@ from lightning_neuro.data.labelled_series import LabelledSeries, PaddedSeries
 from lightning_neuro.data.nmnist import NMNISTData
 from lightning_neuro.data.ntidigits import NTidigitsData
 from lightning_neuro.data.resumable_loader import ResumableLoader
+from lightning_neuro.data.santa_fe import SantaFeData
 from lightning_neuro.data.shd import SHDData
 from lightning_neuro.data.speech import SpeechDataModule
 from lightning_neuro.data.spike_trains import SpikeTrainDataModule
@@ -39,6 +40,7 @@ __all__ = [
     "PaddedSeries",
     "ResumableLoader",
     "SHDData",
+    "SantaFeData",
     "SpeechDataModule",
     "SpikeTrainDataModule",
     "SpokenLettersData",
