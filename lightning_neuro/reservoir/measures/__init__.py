@@ -1,0 +1,1 @@
+"""Measures of dynamics, capacity and information of reservoirs."""
