@@ -134,7 +134,7 @@ def markov_parameters(inputs, recurrent, outputs, count):
 
 
 @pytest.mark.parametrize(("inputs", "units", "outputs", "lags"), [(6, 3, 2, 4), (1, 4, 1, 8), (2, 5, 3, 6)])
-def test_ho_kalman_is_exact_on_exact_markov_parameters(inputs, units, outputs, lags):
+def test_p10_ho_kalman_is_exact_on_exact_markov_parameters(inputs, units, outputs, lags):
     b, a, c = factors(6, (units, inputs), (units, units), (outputs, units))
     a *= 0.8 / np.abs(np.linalg.eigvals(a)).max()
     found = d.ho_kalman(markov_parameters(b, a, c, lags), units)
@@ -183,7 +183,7 @@ def every_routine(convert):
     ]
 
 
-def test_numpy_and_torch_backends_agree():
+def test_p15_numpy_and_torch_backends_agree():
     here = every_routine(np.asarray)
     with tl.backend_context("pytorch", local_threadsafe=True):
         there = every_routine(torch.as_tensor)
@@ -192,7 +192,7 @@ def test_numpy_and_torch_backends_agree():
         np.testing.assert_allclose(one, other.numpy(), atol=1e-8)
 
 
-def test_same_seed_same_result_and_no_global_random_state():
+def test_p13_same_seed_same_result_and_no_global_random_state():
     before = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
     first, second = every_routine(np.asarray), every_routine(np.asarray)
     for one, other in zip(first, second, strict=True):

@@ -40,7 +40,7 @@ def errors(found, model):
     return relative_errors(found, replace(model, offset=found.offset))
 
 
-def test_refinement_without_noise_is_exact():
+def test_p08_refinement_without_noise_is_exact():
     model = random_model(0)
     found = learn(SerialPasses(data(model, 10_000)), Options(2, seed=0))
     assert max(errors(found.model, model).values()) < 1e-3
@@ -50,7 +50,7 @@ def test_refinement_without_noise_is_exact():
     assert max(errors(found.by_moments, model).values()) > 1e-2
 
 
-def test_the_error_of_moments_falls_with_the_root_of_the_data():
+def test_p07_the_error_of_moments_falls_with_the_root_of_the_data():
     ratios = []
     for seed in range(5):
         model = random_model(seed)
@@ -83,7 +83,7 @@ def test_the_fourth_order_route_finds_recurrent_weights_less_well():
         learn(SerialPasses(data(wide, 20_000)), Options(3, u_method="s4", seed=0))
 
 
-def test_a_constant_added_to_the_outputs_changes_the_offset_only():
+def test_p05_a_constant_added_to_the_outputs_changes_the_offset_only():
     source = data(random_model(3), 5_000)
     moved = [Series(one.x, one.y + 100.0) for one in source]
     first, second = (learn(SerialPasses(each), Options(2, refine=0, seed=0)).model for each in (source, moved))

@@ -61,7 +61,7 @@ def recovered(model, precision, route):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_exact_population_moments_recover_random_models(seed):
+def test_p03_exact_population_moments_recover_twenty_random_models(seed):
     model = random_model(seed, *SIZES[seed % len(SIZES)])
     half = np.random.default_rng(seed).standard_normal((30, model.input_weights.shape[1]))
     found, estimate = recovered(model, half.T @ half / 30 + 0.1 * np.eye(half.shape[1]), "mixed")

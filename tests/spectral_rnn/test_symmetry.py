@@ -26,7 +26,7 @@ def factors_for(coeffs):
 
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 1000), st.sampled_from([LINEAR, QUADRATIC, CUBIC, EVEN, ODD, MIXED]))
-def test_symmetries_keep_predictions_and_canonical_form_undoes_them(seed, coeffs):
+def test_p01_symmetries_keep_predictions_and_canonical_form_undoes_them(seed, coeffs):
     model = random_model(seed, coeffs)
     other = shuffled(model, seed, factors_for(coeffs))
     x = np.random.default_rng(seed).standard_normal((8, 4))
