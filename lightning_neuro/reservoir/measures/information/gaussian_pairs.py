@@ -25,7 +25,7 @@ _CHUNK = 2**22  # numbers in one stack of covariances
 
 
 class Pairs(NamedTuple):
-    """Information of stacked variables.
+    """Information of stacked variables; None where an estimator does not know.
 
     Args:
         value: in nats, bias removed where asked.
@@ -34,8 +34,8 @@ class Pairs(NamedTuple):
     """
 
     value: Array
-    p_value: Array
-    remaining: Array
+    p_value: Array | None
+    remaining: Array | None
 
 
 def eliminate(covariance: Array, variables: range) -> npt.NDArray[np.int64]:
