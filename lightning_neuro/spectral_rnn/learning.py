@@ -23,6 +23,7 @@ from lightning_neuro.spectral_rnn.model import PolynomialModel, degree
 from lightning_neuro.spectral_rnn.moment_kinds import FirstMoments, Moment
 from lightning_neuro.spectral_rnn.options import Options
 from lightning_neuro.spectral_rnn.passes import Passes, batches, joined
+from lightning_neuro.spectral_rnn.readout_fit import refit_readout
 from lightning_neuro.spectral_rnn.recovery import InputRecovery, recover_input_weights
 from lightning_neuro.spectral_rnn.refinement import Refined, refine
 from lightning_neuro.spectral_rnn.residuals import Residuals, residuals
@@ -247,8 +248,14 @@ def learn_linear(data: Prepared, options: Options) -> Learned[PolynomialModel]:
     moment = data.means({READINGS: FirstMoments(lags)})[READINGS]
     found = recover_linear(moment.transpose(1, 0, 2), options.units)
     model = replace(found.model, offset=data.seen.output_mean)
-    measured = residuals(data.passes, model, data.score, {}, data.seen.output_covariance)
-    model = _with_offset(model, measured)
+    by_moments, measured = _measured(data, model)
+    model, errors = by_moments, [measured.error]
+    if options.refine:
+        # Moments of inputs that the score does not fit may give a readout that is worse than none; this one is not.
+        refitted, again = _measured(data, refit_readout(data.passes, model))
+        errors.append(again.error)
+        if again.error < measured.error:
+            model, measured = refitted, again
     units = model.units
     values = found.singular_values
     diagnostics = Diagnostics(
@@ -263,9 +270,15 @@ def learn_linear(data: Prepared, options: Options) -> Learned[PolynomialModel]:
         data.seen.n_dropped,
         measured.exploded,
         data.score_z,
-        [measured.error],
+        errors,
     )
-    return Learned(model, model, data.score, diagnostics, True)
+    return Learned(model, by_moments, data.score, diagnostics, True)
+
+
+def _measured(data: Prepared, model: PolynomialModel) -> tuple[PolynomialModel, Residuals]:
+    """Return a network with the offset that its predictions lack, and what it leaves unexplained."""
+    found = residuals(data.passes, model, data.score, {}, data.seen.output_covariance)
+    return _with_offset(model, found), found
 
 
 def default_lags(seen: Survey, options: Options) -> int:
