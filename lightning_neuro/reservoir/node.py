@@ -23,6 +23,8 @@ State = dict[str, Array]
 Equation = Literal["internal", "external"]
 EQUATIONS: tuple[Equation, ...] = ("internal", "external")
 
+_LARGEST_DRAWN = 1e6  # times `sr`; reservoirpy takes a spectral radius below 1e-8 for 1e-8
+
 
 class SelfOrganizingReservoir(Reservoir):
     """A reservoir whose weights, gains and shifts follow rules while series run through it.
@@ -122,8 +124,20 @@ class SelfOrganizingReservoir(Reservoir):
         self.history: Adaptation | None = None
 
     def initialize(self, x: Any, y: None = None) -> None:
-        """Draw weights and set states to zero; reservoirpy calls this with the first input."""
+        """Draw weights and set states to zero; reservoirpy calls this with the first input.
+
+        Raises:
+            ValueError: the drawn weights have no loop, so that nothing scales their spectral radius of 0 to `sr`.
+        """
+        drawn = callable(self.W)
         super().initialize(x, y)
+        if drawn and abs(self.W).max() > _LARGEST_DRAWN * self.sr:
+            self.initialized = False
+            raise ValueError(
+                f"{type(self).__name__}: W must have a loop to be scaled to sr={self.sr}, but the one drawn is "
+                f"nilpotent and came back with weights up to {abs(self.W).max():.1e}. Give more units, a larger rc_connectivity, "
+                "another seed, or W=delay_line_matrix."
+            )
         if self.equation == "external":
             self.state = {"internal": np.zeros(self.units)} | self.state
 

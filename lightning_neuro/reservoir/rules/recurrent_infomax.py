@@ -131,12 +131,15 @@ class RecurrentInfomax(EpochRule):
 
     def _climb_(self, weights: Tensor, states: Tensor, plastic: Plastic, memory: Memory) -> float:
         mean, second = lagged_moments(states)
+        share = 0.0
         if "moments" in memory:
+            share = self.memory
             old_mean, old_second = (torch.from_numpy(moment) for moment in memory["moments"])
-            mean, second = torch.lerp(mean, old_mean, self.memory), torch.lerp(second, old_second, self.memory)
+            mean, second = torch.lerp(mean, old_mean, share), torch.lerp(second, old_second, share)
         noise = self.noise_std**2 * torch.eye(len(mean), dtype=mean.dtype)
         information = gaussian_information(second - torch.outer(mean, mean) + noise)
-        objective = information - self.mean_penalty * ((states.mean(dim=(0, 1)) - self.target_mean) ** 2).sum()
+        scaled = information / (1 - share)  # older windows are constants, so that this one's gradient counts in full
+        objective = scaled - self.mean_penalty * ((states.mean(dim=(0, 1)) - self.target_mean) ** 2).sum()
         (slope,) = torch.autograd.grad(objective, weights)
         memory["moments"] = (mean.detach().numpy(), second.detach().numpy())
         plastic.synapses.weights += self.learning_rate * (slope / slope.norm().clamp(min=1.0)).numpy()
