@@ -135,8 +135,8 @@ class SelfOrganizingReservoir(Reservoir):
             self.initialized = False
             raise ValueError(
                 f"{type(self).__name__}: W must have a loop to be scaled to sr={self.sr}, but the one drawn is "
-                f"nilpotent and came back with weights up to {abs(self.W).max():.1e}. Give more units, a larger rc_connectivity, "
-                "another seed, or W=delay_line_matrix."
+                f"nilpotent and came back with weights up to {abs(self.W).max():.1e}. Give more units, a larger "
+                "rc_connectivity, another seed, or W=delay_line_matrix."
             )
         if self.equation == "external":
             self.state = {"internal": np.zeros(self.units)} | self.state
