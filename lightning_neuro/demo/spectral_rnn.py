@@ -68,8 +68,9 @@ def demonstrate(comparison: Comparison) -> Section:
         [
             f"Random quadratic networks of {UNITS} neurons turn {INPUTS} Gaussian inputs into {OUTPUTS} outputs, to "
             f"which noise is added. {count} series of {STEPS} steps are there to learn from. Spectral learning takes "
-            "moments of outputs and of the score of the inputs apart as tensors: no gradient, no learning rate. Refinement of "
-            "the moments' residual is ours. Gradient descent is Adam through time on the same kind of network, "
+            "moments of outputs and of the score of the inputs apart as tensors: no gradient, no learning rate. "
+            "Refinement of the moments' residual is ours. Gradient descent is Adam through time on the same kind of "
+            "network, "
             f"{steps} steps with learning rate {RATE:g}, from random weights and from the moments.",
             _results(arms),
             _pictures(arms, diagnostics[0]),
