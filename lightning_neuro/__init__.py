@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lightning_neuro.gradient_activation import GradientActivation, GradientActivationOptimizer
     from lightning_neuro.gradient_rewiring import DeepRewiring, GradientRewiring
+    from lightning_neuro.reservoir import SelfOrganizingReservoir
     from lightning_neuro.safe_mutation import SafeMutation
     from lightning_neuro.spectral_rnn import SpectralBiRNN, SpectralInit, SpectralRNN
     from lightning_neuro.spiking import SpikingStateReset
@@ -23,6 +24,7 @@ __all__ = [
     "GradientActivationOptimizer",
     "GradientRewiring",
     "SafeMutation",
+    "SelfOrganizingReservoir",
     "SpectralBiRNN",
     "SpectralInit",
     "SpectralRNN",
@@ -37,6 +39,7 @@ _FOLDERS = {
     "GradientRewiring": "gradient_rewiring",
     "STRSBP": "st_rsbp",
     "SafeMutation": "safe_mutation",
+    "SelfOrganizingReservoir": "reservoir",
     "SpectralBiRNN": "spectral_rnn",
     "SpectralInit": "spectral_rnn",
     "SpectralRNN": "spectral_rnn",

@@ -98,7 +98,7 @@ def as_table(owner: str, table: object) -> Table:
         f"{owner}: table must be K x 5 coefficients of quartics (highest power first), or the path of a text file"
     )
     if isinstance(table, str | Path):
-        table = [line.split() for line in Path(table).read_text().splitlines() if line.strip()]
+        table = _cells(expected, Path(table))
     try:
         rows = tuple(tuple(float(cell) for cell in row) for row in table)  # type: ignore[attr-defined]
     except TypeError as error:
@@ -111,3 +111,12 @@ def as_table(owner: str, table: object) -> Table:
     if not torch.tensor(rows).isfinite().all():
         raise ValueError(f"{expected}, got a number that is not finite.")
     return rows
+
+
+def _cells(expected: str, path: Path) -> list[list[str]]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise ValueError(f"{expected}, got {str(path)!r}, which cannot be read ({reason}).") from error
+    return [line.split() for line in lines if line.strip()]

@@ -63,6 +63,11 @@ def test_a_table_is_read_from_a_file_or_refused(tmp_path):
     path.write_text("a b c d e\n")
     with pytest.raises(ValueError, match="could not convert"):
         as_table("test", path)
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match=r"test: table must be K x 5 .*which cannot be read \(it is no text\)"):
+        as_table("test", path)
+    with pytest.raises(ValueError, match=r"test: table must be K x 5 .*cannot be read \(No such file"):
+        as_table("test", tmp_path / "absent.txt")
     with pytest.raises(TypeError, match="got float"):
         as_table("test", 1.0)
     with pytest.raises(ValueError, match="not finite"):
