@@ -1,1 +1,27 @@
-"""Measures of dynamics, capacity and information of reservoirs."""
+"""Measures of reservoirs and of series: each returns a `Measure`."""
+
+from lightning_neuro.reservoir.measures.budget import information_budget
+from lightning_neuro.reservoir.measures.complexity import statistical_complexity
+from lightning_neuro.reservoir.measures.entropy import entropy
+from lightning_neuro.reservoir.measures.linear_gaussian import linear_gaussian_information
+from lightning_neuro.reservoir.measures.mutual_information import input_information, mutual_information
+from lightning_neuro.reservoir.measures.predictive import excess_entropy, predictive_information
+from lightning_neuro.reservoir.measures.result import Measure
+from lightning_neuro.reservoir.measures.storage import active_information_storage
+from lightning_neuro.reservoir.measures.task import task_profile
+from lightning_neuro.reservoir.measures.transfer import transfer_entropy
+
+__all__ = [
+    "Measure",
+    "active_information_storage",
+    "entropy",
+    "excess_entropy",
+    "information_budget",
+    "input_information",
+    "linear_gaussian_information",
+    "mutual_information",
+    "predictive_information",
+    "statistical_complexity",
+    "task_profile",
+    "transfer_entropy",
+]
