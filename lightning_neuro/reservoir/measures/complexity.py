@@ -11,6 +11,7 @@ from lightning_neuro.common import checks
 from lightning_neuro.reservoir.measures.information.discrete import codes_of
 from lightning_neuro.reservoir.measures.information.samples import (
     AnyArray,
+    Array,
     check_length,
     is_discrete,
     lagged,
@@ -66,10 +67,10 @@ def statistical_complexity(
     symbols = batch if is_discrete(batch) else quantile_codes(batch, bins)
     codes = codes_of(rows(symbols)).reshape(*batch.shape[:2], 1)
     counts = next_symbols(codes, length)
-    states = recurrent(deterministic(homogeneous(counts, length, level)), length)
-    weight = np.array([sum(int(counts[word].sum()) for word in words) for words in states], float)
-    share = weight / weight.sum()
-    value = float(abs((share * np.log2(share)).sum()))
+    states = recurrent(homogeneous(counts, length, level), length)
+    states = recurrent(deterministic(states, length), length)
+    share = stationary(states, counts, length)
+    value = float(abs((share * np.log2(np.where(share > 0, share, 1))).sum()))
     return Measure(
         owner,
         value,
@@ -127,45 +128,71 @@ def _p_value(counts: Mapping[Word, Counts], state: list[Word], word: Word) -> fl
     return float(chdtrc(table.shape[1] - 1, max(ratio, 0)))
 
 
-def deterministic(states: list[list[Word]]) -> list[list[Word]]:
-    """Keep the longest words, and split states until each leads to one state on each symbol.
+def transitions(states: list[list[Word]], length: int) -> list[dict[Word, dict[int, int]]]:
+    """Return where each state's words lead on each symbol, by the place of the next state.
 
-    A word of full length w followed by a leads to the state of the last symbols of wa.
+    Words one symbol short of the longest lead to longest words without forgetting; only a state that has none of them
+    takes its longest words, which forget their oldest symbol.
     """
-    longest = max(len(word) for state in states for word in state)
-    found = [kept for state in states if (kept := [word for word in state if len(word) == longest])]
+    place = {word: index for index, state in enumerate(states) for word in state}
+    symbols = {word[-1] for word in place if word}
+    found = []
+    for state in states:
+        short = [word for word in state if len(word) == length - 1]
+        ways: dict[Word, dict[int, int]] = {}
+        for word in short or [word for word in state if len(word) == length]:
+            after = {a: (*word, a)[-length:] for a in symbols}
+            ways[word] = {a: place[long] for a, long in after.items() if long in place}
+        found.append(ways)
+    return found
+
+
+def deterministic(states: list[list[Word]], length: int) -> list[list[Word]]:
+    """Split states until each leads to one state on each symbol; a longest word goes with the word it ends in."""
     while True:
-        place = {word: index for index, state in enumerate(found) for word in state}
-        symbols = {word[-1] for word in place}
         split: list[list[Word]] = []
-        for state in found:
-            # A transition that was never seen is compatible with any.
+        for state, ways in zip(states, transitions(states, length), strict=True):
             groups: list[tuple[dict[int, int], list[Word]]] = []
-            for word in state:
-                leads = {a: place[after] for a in symbols if (after := (*word, a)[1:]) in place}
-                for known, words in groups:
+            for word, leads in ways.items():
+                for known, words in groups:  # a transition that was never seen agrees with any
                     if all(known.get(a, target) == target for a, target in leads.items()):
                         known |= leads
                         words.append(word)
                         break
                 else:
                     groups.append((leads, [word]))
-            split += [words for _, words in groups]
-        if len(split) == len(found):
-            return found
-        found = split
+            for word in [word for word in state if word not in ways]:
+                home = next((words for _, words in groups if word[1:] in words), groups[0][1] if groups else [])
+                home.append(word)
+            split += [words for _, words in groups] or [state]
+        if len(split) == len(states):
+            return states
+        states = split
 
 
 def recurrent(states: list[list[Word]], length: int) -> list[list[Word]]:
-    """Return the states that are reached from whatever they lead to; all where none are."""
-    place = {word: index for index, state in enumerate(states) for word in state}
-    symbols = {word[-1] for word in place}
+    """Return the states that lead on and can be reached again from wherever they lead; all where none can."""
     reach = np.eye(len(states), dtype=bool)
-    for word, index in place.items():
-        for a in symbols:
-            if ((*word, a)[1:]) in place:
-                reach[index, place[(*word, a)[1:]]] = True
+    leads_on = np.zeros(len(states), dtype=bool)
+    for index, ways in enumerate(transitions(states, length)):
+        for leads in ways.values():
+            reach[index, list(leads.values())] = True
+            leads_on[index] |= bool(leads)
     for _ in range(len(states).bit_length()):
         reach = (reach.astype(np.int64) @ reach) > 0
-    stays = [bool((~reach[index] | reach[:, index]).all()) for index in range(len(states))]
+    stays = (~reach | reach.T).all(axis=1) & leads_on
     return [state for state, keep in zip(states, stays, strict=True) if keep] or states
+
+
+def stationary(states: list[list[Word]], counts: Mapping[Word, Counts], length: int) -> Array:
+    """Return the share of time in each state of a deterministic machine."""
+    moves = np.zeros((len(states), len(states)))
+    for index, (state, ways) in enumerate(zip(states, transitions(states, length), strict=True)):
+        following = np.sum([counts[word] for word in state], axis=0)
+        for a, target in {a: target for leads in ways.values() for a, target in leads.items()}.items():
+            moves[index, target] += following[a]
+    sums = moves.sum(axis=1, keepdims=True)
+    moves = np.where(sums > 0, moves / np.where(sums > 0, sums, 1), np.eye(len(states)))
+    system = np.concatenate([moves.T - np.eye(len(states)), np.ones((1, len(states)))])
+    share = np.linalg.lstsq(system, np.append(np.zeros(len(states)), 1.0), rcond=None)[0]
+    return np.maximum(share, 0) / np.maximum(share, 0).sum()
