@@ -3,9 +3,11 @@
 from lightning_neuro.reservoir.measures.budget import information_budget
 from lightning_neuro.reservoir.measures.complexity import statistical_complexity
 from lightning_neuro.reservoir.measures.entropy import entropy
+from lightning_neuro.reservoir.measures.fisher import fisher_memory
 from lightning_neuro.reservoir.measures.linear_gaussian import linear_gaussian_information
 from lightning_neuro.reservoir.measures.mutual_information import input_information, mutual_information
 from lightning_neuro.reservoir.measures.predictive import excess_entropy, predictive_information
+from lightning_neuro.reservoir.measures.ranks import generalization_rank, kernel_rank, similar_streams
 from lightning_neuro.reservoir.measures.result import Measure
 from lightning_neuro.reservoir.measures.storage import active_information_storage
 from lightning_neuro.reservoir.measures.task import task_profile
@@ -16,11 +18,15 @@ __all__ = [
     "active_information_storage",
     "entropy",
     "excess_entropy",
+    "fisher_memory",
+    "generalization_rank",
     "information_budget",
     "input_information",
+    "kernel_rank",
     "linear_gaussian_information",
     "mutual_information",
     "predictive_information",
+    "similar_streams",
     "statistical_complexity",
     "task_profile",
     "transfer_entropy",
