@@ -95,6 +95,6 @@ def _noise(owner: str, noise: float | npt.ArrayLike, units: int) -> Array:
     matrix = np.asarray(noise, np.float64)
     if matrix.shape != (units, units) or not np.allclose(matrix, matrix.T) or np.linalg.eigvalsh(matrix).min() <= 0:
         raise ValueError(
-            f"{owner}: noise must be a number above 0 or positive definite ({units}, {units}), got shape {matrix.shape}."
+            f"{owner}: noise must be a number above 0, or positive definite {(units, units)}, got shape {matrix.shape}."
         )
     return matrix

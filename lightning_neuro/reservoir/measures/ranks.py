@@ -79,7 +79,7 @@ def _rank(owner: str, name: str, reservoir: Any, streams: npt.ArrayLike, rtol: f
     final = system.output(states)
     if not np.isfinite(final).all():
         raise ValueError(f"{owner}: states must stay finite, but the reservoir ran away. Make W smaller.")
-    values: Array = np.linalg.svd(final, compute_uv=False)
+    values = np.asarray(np.linalg.svd(final, compute_uv=False), np.float64)
     rank = int((values > tolerance * values[0]).sum()) if values[0] > 0 else 0
     share = values / values.sum() if values.sum() > 0 else np.zeros_like(values)
     entropy = -float(np.sum(share[share > 0] * np.log(share[share > 0])))
