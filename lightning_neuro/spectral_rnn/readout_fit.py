@@ -47,7 +47,7 @@ def refit_readout(passes: Passes, model: PolynomialModel) -> PolynomialModel:
     """
     outputs = model.output_weights.shape[1]
     sums = passes.run(partial(_sum, model, outputs))
-    weights: Array = np.linalg.lstsq(sums.gram, sums.cross, rcond=RCOND)[0]
+    weights = np.asarray(np.linalg.lstsq(sums.gram, sums.cross, rcond=RCOND)[0], np.float64)
     return replace(model, output_weights=weights[:-1], offset=weights[-1])
 
 
