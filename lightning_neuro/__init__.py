@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lightning_neuro.gradient_activation import GradientActivation, GradientActivationOptimizer
     from lightning_neuro.gradient_rewiring import DeepRewiring, GradientRewiring
-    from lightning_neuro.reservoir import SelfOrganizingReservoir
+    from lightning_neuro.reservoir import SelfOrganizingReservoir, TorchReservoir
     from lightning_neuro.safe_mutation import SafeMutation
     from lightning_neuro.spectral_rnn import SpectralBiRNN, SpectralInit, SpectralRNN
     from lightning_neuro.spiking import SpikingStateReset
@@ -29,6 +29,7 @@ __all__ = [
     "SpectralInit",
     "SpectralRNN",
     "SpikingStateReset",
+    "TorchReservoir",
     "__version__",
 ]
 
@@ -44,6 +45,7 @@ _FOLDERS = {
     "SpectralInit": "spectral_rnn",
     "SpectralRNN": "spectral_rnn",
     "SpikingStateReset": "spiking",
+    "TorchReservoir": "reservoir",
 }
 
 
