@@ -1,6 +1,7 @@
 """From batches of a data loader to the series that spectral learning reads."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -55,7 +56,7 @@ def as_outputs(y: Tensor, outputs: int) -> Tensor:
                 f"spectral learning: labels must be 0 to {outputs - 1} or {IGNORED_LABEL}, got {int(known.min())} to "
                 f"{int(known.max())}."
             )
-        return torch.nn.functional.one_hot(known, outputs).double().masked_fill(ignored.unsqueeze(-1), torch.nan)
+        return torch.nn.functional.one_hot(known.long(), outputs).double().masked_fill(ignored.unsqueeze(-1), torch.nan)
     raise ValueError(
         f"spectral learning: expected targets (B, T, {outputs}) or labels (B, T) in whole numbers, got shape "
         f"{tuple(y.shape)} of {y.dtype}."
@@ -96,24 +97,35 @@ class LoaderSeries:
         self.loader, self.unpack, self.outputs = loader, unpack, outputs
         self.max_batches, self.keep_bytes = max_batches, keep_bytes
         self._kept: list[Series] | None = None
+        self._found: int | None = None
 
     def __iter__(self) -> Iterator[Series]:
         if self._kept is not None:
             yield from self._kept
             return
         kept: list[Series] | None = []
-        size = 0
-        for count, batch in enumerate(self.loader):
-            if count == self.max_batches:
-                break
-            for series in self._series(batch):
-                size += series.x.nbytes + series.y.nbytes
-                if size > self.keep_bytes:
-                    kept = None
-                if kept is not None:
-                    kept.append(series)
-                yield series
+        size, found = 0, 0
+        # Every pass is made in the same order, and none changes the order in which training will see the data.
+        with torch.random.fork_rng(devices=[]), _Generators(self.loader):
+            for batch in islice(self.loader, self.max_batches):
+                for series in self._series(batch):
+                    found += 1
+                    size += series.x.nbytes + series.y.nbytes
+                    if size > self.keep_bytes:
+                        kept = None
+                    if kept is not None:
+                        kept.append(series)
+                    yield series
+        self._check_as_before(found)
         self._kept = kept
+
+    def _check_as_before(self, found: int) -> None:
+        if self._found not in (None, found):
+            raise TypeError(
+                f"spectral learning: the data must be the same in every pass, got {self._found} series in the first "
+                f"and {found} in a later one. Give a DataLoader over a Dataset that can be read again and again."
+            )
+        self._found = found
 
     def _series(self, batch: Any) -> Iterator[Series]:
         x, y, lengths = self.unpack(batch)
@@ -121,6 +133,22 @@ class LoaderSeries:
         stops = [inputs.shape[1]] * len(inputs) if lengths is None else lengths.tolist()
         for one, other, stop in zip(inputs, outputs, stops, strict=True):
             yield Series(one[:stop], other[:stop])
+
+
+class _Generators:
+    """Puts generators that a loader holds itself back where they were."""
+
+    def __init__(self, loader: Any) -> None:
+        places = (loader, getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None))
+        found = [getattr(place, "generator", None) for place in places]
+        self.generators = [generator for generator in found if isinstance(generator, torch.Generator)]
+
+    def __enter__(self) -> None:
+        self.states = [generator.get_state() for generator in self.generators]
+
+    def __exit__(self, *error: object) -> None:
+        for generator, state in zip(self.generators, self.states, strict=True):
+            generator.set_state(state)
 
 
 def _numbers(tensor: Tensor) -> Array:

@@ -1,7 +1,7 @@
 """`SpectralInit`: recurrent nets start from a spectral solution instead of random weights."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,9 +12,11 @@ from lightning_neuro.common import checks
 from lightning_neuro.spectral_rnn.batches import LoaderSeries, Unpack, unpack_batch
 from lightning_neuro.spectral_rnn.learned import Diagnostics, Learned
 from lightning_neuro.spectral_rnn.learning import learn, learn_bidirectional
+from lightning_neuro.spectral_rnn.model import EXPLODED
 from lightning_neuro.spectral_rnn.options import Options
-from lightning_neuro.spectral_rnn.passes import Mergeable, SerialPasses
+from lightning_neuro.spectral_rnn.passes import Mergeable, SerialPasses, batches
 from lightning_neuro.spectral_rnn.plain_rnn import EPSILON
+from lightning_neuro.spectral_rnn.residuals import EXPLOSION_ERROR
 from lightning_neuro.spectral_rnn.score import ScoreModel
 from lightning_neuro.spectral_rnn.series import Series
 from lightning_neuro.spectral_rnn.targets import PlainTarget, PolynomialTarget, find_target, room
@@ -28,7 +30,8 @@ class SpectralInit(Callback):
 
     The net holds a `PolynomialRNN` (exact), a `BidirectionalPolynomialRNN` (exact), or an `nn.RNN` read by an
     `nn.Linear`, which takes a linear network: exactly with ReLU and twice its neurons, nearly with tanh. Parameters are
-    written in place, so optimizers stay as they are. A resumed run is left alone.
+    written in place, so optimizers stay as they are. A run that is resumed, or goes on with the same trainer, is left
+    alone.
 
     The training data are read several times, with their padding cut off, on the CPU in double precision; under DDP each
     process reads its share, sums are added up, and all processes write the same weights.
@@ -37,7 +40,7 @@ class SpectralInit(Callback):
         units: number of neurons; None for as many as the net has, or in an `nn.RNN` as stand out and fit in.
         score: as for `SpectralRNN`.
         refine: as for `SpectralRNN`.
-        max_batches: read no more than these of each pass; None for all.
+        max_batches: read no more than these of each pass; None for as many as the trainer trains on.
         unpack: makes `(x (B, T, Dx), y, lengths (B,) or None)` of a batch; y is `(B, T, Dy)` or class labels `(B, T)`.
         rnn: name of the recurrent part of the net; None if there is one only.
         readout: name of the `nn.Linear` after an `nn.RNN`; None if one only fits.
@@ -95,28 +98,30 @@ class SpectralInit(Callback):
             TypeError: the training data end after one pass, or a batch has a form that nobody knows.
             ValueError: the net or the data do not suffice.
         """
-        if trainer.ckpt_path is not None:
+        if trainer.ckpt_path is not None or trainer.global_step > 0:
             return
         target = find_target(pl_module, self.rnn, self.readout, self.epsilon, approximate=self.approximate)
         trainer.fit_loop.setup_data()
         loader: Any = trainer.train_dataloader
-        # Passes of ours must not change the order in which training will see the data.
-        with torch.random.fork_rng(devices=[]), _Generators(loader):
-            source = LoaderSeries(loader, self.unpack, target.outputs, self.max_batches)
-            passes = _RankPasses(SerialPasses(source), trainer.world_size)
-            sample = _sample(source)
-            self.errors["before"] = _error(target, sample)
-            learned = self._learn(target, passes)
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(self.options.seed or 0)
-                target.write_(learned.model, [series.x for series in sample])
-            if trainer.world_size > 1 and self.approximate:
-                # Each process imitated on data of its own.
-                for parameter in pl_module.parameters():
-                    torch.distributed.broadcast(parameter.data, 0)
-            self.errors["after"] = _error(target, sample)
+        source = LoaderSeries(loader, self.unpack, target.outputs, self._most_batches(trainer))
+        sample = _sample(source)
+        before = _error(target, sample)
+        learned = self._learn(target, _RankPasses(SerialPasses(source), trainer.world_size))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.options.seed or 0)
+            target.write_(learned.model, [series.x for series in sample])
+        if trainer.world_size > 1:
+            # Each process may round otherwise, and imitates on data of its own.
+            for parameter in pl_module.parameters():
+                torch.distributed.broadcast(parameter.data, 0)
+        self.errors = {"before": before, "after": _error(target, sample)}
         self.diagnostics = learned.diagnostics
         self._tell(trainer, learned)
+
+    def _most_batches(self, trainer: Trainer) -> int | None:
+        limits = [limit for limit in (self.max_batches, trainer.num_training_batches) if limit is not None]
+        most = min(limits)
+        return None if most == float("inf") else int(most)
 
     def _learn(self, target: PolynomialTarget | PlainTarget, passes: "_RankPasses") -> Learned[Any]:
         wanted = self.options.units if self.options.units != "auto" else target.units
@@ -131,8 +136,8 @@ class SpectralInit(Callback):
             return learn_bidirectional(passes, options)
         learned = learn(passes, options)
         most = room(target)
-        if most is not None and learned.model.units > most:
-            learned = learn(passes, Options(most, activation="linear", score=options.score, seed=options.seed))
+        if options.units == "auto" and most is not None and learned.model.units > most:
+            learned = learn(passes, replace(options, units=most))
         return learned
 
     def _tell(self, trainer: Trainer, learned: Learned[Any]) -> None:
@@ -167,38 +172,26 @@ class _RankPasses:
         return total
 
 
-class _Generators:
-    """Puts generators that a loader holds itself back where they were."""
-
-    def __init__(self, loader: Any) -> None:
-        places = (loader, getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None))
-        found = [getattr(place, "generator", None) for place in places]
-        self.generators = [generator for generator in found if isinstance(generator, torch.Generator)]
-
-    def __enter__(self) -> None:
-        self.states = [generator.get_state() for generator in self.generators]
-
-    def __exit__(self, *error: object) -> None:
-        for generator, state in zip(self.generators, self.states, strict=True):
-            generator.set_state(state)
-
-
 def _sample(source: Iterable[Series]) -> list[Series]:
-    """Return the first series, of about 20,000 steps."""
-    found: list[Series] = []
-    for series in source:
-        if sum(map(len, found)) >= SAMPLE_STEPS:
-            break
-        if len(series) and np.isfinite(series.x).all():
-            found.append(series)
-    return found
+    """Return the first stretches without a gap or an explosion, of about 20,000 steps."""
+    return next(batches(source, SAMPLE_STEPS), [])
 
 
 def _error(target: PolynomialTarget | PlainTarget, sample: list[Series]) -> float:
-    """Return the squared error relative to the variance of the targets."""
+    """Return the squared error relative to the variance of the targets, where there are any; NaN if nowhere.
+
+    Steps whose prediction explodes count as `EXPLOSION_ERROR`.
+    """
+    if not sample:
+        return float("nan")
     with torch.no_grad():
         outputs = [target.predict(torch.as_tensor(one.x)[None])[0].double().cpu().numpy() for one in sample]
     found, wanted = np.concatenate(outputs), np.concatenate([one.y for one in sample])
     known = np.isfinite(wanted).all(axis=1)
-    missed = np.mean((found[known] - wanted[known]) ** 2)
-    return float(missed / max(wanted[known].var(axis=0).mean(), np.finfo(float).tiny))
+    if not known.any():
+        return float("nan")
+    variance = max(wanted[known].var(axis=0).mean(), np.finfo(float).tiny)
+    with np.errstate(over="ignore", invalid="ignore"):
+        missed = np.mean((found[known] - wanted[known]) ** 2, axis=1) / variance
+    exploded = ~(np.abs(found[known]).max(axis=1) < EXPLODED)
+    return float(np.where(exploded, EXPLOSION_ERROR, missed).mean())

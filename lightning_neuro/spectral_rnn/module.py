@@ -1,5 +1,6 @@
 """`SpectralRNNModule`: a recurrent net on series, started by spectral learning and trained by gradients."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ from lightning_neuro._lightning import Callback, LightningModule
 from lightning_neuro.common import checks
 from lightning_neuro.spectral_rnn.batches import IGNORED_LABEL, Unpack, unpack_batch
 from lightning_neuro.spectral_rnn.callback import SpectralInit
-from lightning_neuro.spectral_rnn.torch import within
+from lightning_neuro.spectral_rnn.padding import within
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -23,8 +24,9 @@ class SpectralRNNModule(LightningModule):
     nothing. Logged are `loss`, and `accuracy` for labels, each with `train_`, `val_` or `test_` before it.
 
     Args:
-        model: called with `(B, T, Dx)`; returns outputs `(B, T, Dy)`, or a tuple that begins with them:
-            `PolynomialRNN`, `BidirectionalPolynomialRNN`, or any other module.
+        model: called with `(B, T, Dx)`, and `lengths=` if its forward has such an argument; returns outputs
+            `(B, T, Dy)`, or a tuple that begins with them: `PolynomialRNN`, `BidirectionalPolynomialRNN`, or any other
+            module. One that reads back needs `lengths`, or padding reaches its outputs.
         loss: "mse", "cross_entropy", or a function of kept outputs `(n, Dy)` and targets `(n, Dy)` or `(n,)`.
         spectral: the callback that starts the net; None for the weights it has.
         learning_rate: of Adam; override `configure_optimizers` for another optimizer.
@@ -80,9 +82,9 @@ class SpectralRNNModule(LightningModule):
         value = self.gradient_norm if gradient_clip_val is None else gradient_clip_val
         self.clip_gradients(optimizer, value, gradient_clip_algorithm)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the outputs `(B, T, Dy)` of series `(B, T, Dx)`."""
-        found = self.model(x)
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Return the outputs `(B, T, Dy)` of series `(B, T, Dx)` of `lengths (B,)`."""
+        found = self.model(x, lengths=lengths) if lengths is not None and takes_lengths(self.model) else self.model(x)
         outputs: Tensor = found[0] if isinstance(found, tuple) else found
         return outputs
 
@@ -100,18 +102,20 @@ class SpectralRNNModule(LightningModule):
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Return the outputs of a batch, or of inputs alone; for labels, the most likely one of each step."""
-        x = batch if isinstance(batch, Tensor) else self.unpack(batch)[0]
-        outputs = self(x)
+        x, _, lengths = (batch, None, None) if isinstance(batch, Tensor) else self.unpack(batch)
+        outputs = self(x, lengths)
         return outputs.argmax(-1) if self.loss == "cross_entropy" else outputs
 
     def _measured(self, stage: str, batch: Any) -> Tensor:
         x, y, lengths = self.unpack(batch)
-        outputs = self(x)
+        outputs = self(x, lengths)
+        _check_targets(outputs, y)
         kept = _known(y, lengths)
         outputs, targets = outputs[kept], y[kept]
-        loss = self._loss(outputs, targets)
+        # A batch without one target has no mean: its loss is zero, and so are its gradients.
+        loss = self._loss(outputs, targets) if len(targets) else outputs.sum()
         self._log(f"{stage}_loss", loss.detach(), len(targets))
-        if self.loss == "cross_entropy":
+        if self.loss == "cross_entropy" and len(targets):
             right = (outputs.detach().argmax(-1) == targets).float().mean()
             self._log(f"{stage}_accuracy", right, len(targets))
         return loss
@@ -128,6 +132,29 @@ class SpectralRNNModule(LightningModule):
         if self.loss == "mse":
             return nn.functional.mse_loss(outputs, targets.to(outputs.dtype))
         return nn.functional.cross_entropy(outputs, targets)
+
+
+def takes_lengths(model: nn.Module) -> bool:
+    """Return whether the forward of a module has an argument `lengths`; of a compiled one, that of what it wraps.
+
+    >>> from lightning_neuro.spectral_rnn.torch import PolynomialRNN
+    >>> takes_lengths(PolynomialRNN(3, 2, 1)), takes_lengths(nn.Linear(3, 1))
+    (True, False)
+    """
+    parameters, inner = inspect.signature(model.forward).parameters, list(model.children())
+    if "lengths" in parameters:
+        return True
+    passes_on = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    return passes_on and len(inner) == 1 and takes_lengths(inner[0])
+
+
+def _check_targets(outputs: Tensor, y: Tensor) -> None:
+    labels = y.ndim == 2 and not y.is_floating_point()
+    if y.shape != (outputs.shape[:2] if labels else outputs.shape):
+        raise ValueError(
+            f"SpectralRNNModule: expected targets {tuple(outputs.shape)}, or labels {tuple(outputs.shape[:2])} in "
+            f"whole numbers, got shape {tuple(y.shape)} of {y.dtype}. Give one column as y[..., None]."
+        )
 
 
 def _known(y: Tensor, lengths: Tensor | None) -> Tensor:

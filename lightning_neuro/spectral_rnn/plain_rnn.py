@@ -147,6 +147,19 @@ def fits(rnn: nn.RNN) -> int:
     return rnn.hidden_size // 2 if rnn.nonlinearity == "relu" else rnn.hidden_size
 
 
+def check_plain(rnn: nn.RNN) -> None:
+    """Refuse what no linear network is written into.
+
+    Raises:
+        ValueError: there is more than one layer or direction.
+    """
+    if rnn.num_layers != 1 or rnn.bidirectional:
+        raise ValueError(
+            f"spectral start: expected nn.RNN with one layer and one direction, got {rnn.num_layers} layers, "
+            f"bidirectional={rnn.bidirectional}."
+        )
+
+
 def _write_block(parameter: Tensor, values: Any, rows: int | None = None, columns: int | None = None) -> None:
     parameter[:rows, :columns] = torch.as_tensor(values).to(parameter)
 
@@ -157,11 +170,7 @@ def _check(rnn: nn.RNN, readout: nn.Linear, model: PolynomialModel) -> None:
             f"spectral start: nn.RNN holds a linear network exactly, and no other; got coeffs {tuple(model.coeffs)}. "
             "Learn with activation='linear', use PolynomialRNN, or pass approximate=True for an imitation."
         )
-    if rnn.num_layers != 1 or rnn.bidirectional:
-        raise ValueError(
-            f"spectral start: expected nn.RNN with one layer and one direction, got {rnn.num_layers} layers, "
-            f"bidirectional={rnn.bidirectional}."
-        )
+    check_plain(rnn)
     expected = (model.input_weights.shape[1], model.output_weights.shape[1])
     found = (rnn.input_size, readout.out_features)
     if expected != found or readout.in_features != rnn.hidden_size:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lightning_neuro.spectral_rnn.bidirectional import BidirectionalModel
 from lightning_neuro.spectral_rnn.model import CUBIC, LINEAR, QUADRATIC, PolynomialModel
-from lightning_neuro.spectral_rnn.plain_rnn import fits, imitate_, write_linear_
+from lightning_neuro.spectral_rnn.plain_rnn import check_plain, fits, imitate_, write_linear_
 from lightning_neuro.spectral_rnn.series import Array
 from lightning_neuro.spectral_rnn.torch import BidirectionalPolynomialRNN, PolynomialRNN
 
@@ -134,8 +134,9 @@ class PlainTarget:
         if not self.approximate:
             write_linear_(self.rnn, self.readout, model, self.epsilon)
             return
-        steps = min(map(len, inputs))
-        x = torch.as_tensor(np.stack([one[:steps] for one in inputs])).to(self.readout.weight)
+        # Half of the series are at least so long; a single short one must not cut all others.
+        steps = sorted(map(len, inputs))[len(inputs) // 2]
+        x = torch.as_tensor(np.stack([one[:steps] for one in inputs if len(one) >= steps])).to(self.readout.weight)
         imitate_(self.rnn, self.readout, model, x)
 
     def predict(self, x: Tensor) -> Tensor:
@@ -166,6 +167,8 @@ def find_target(
     found = _one(parts, rnn, kinds, "rnn")
     if not isinstance(found, nn.RNN):
         return PolynomialTarget(found)
+    if not approximate:
+        check_plain(found)
     if found.batch_first is False and approximate:
         raise ValueError("SpectralInit: approximate=True needs nn.RNN with batch_first=True, got False.")
     fitting: dict[str, nn.Module] = {

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from lightning_neuro.common import checks
 from lightning_neuro.spectral_rnn.bidirectional import BidirectionalModel
-from lightning_neuro.spectral_rnn.model import QUADRATIC, PolynomialModel
+from lightning_neuro.spectral_rnn.model import EXPLODED, QUADRATIC, PolynomialModel
+from lightning_neuro.spectral_rnn.padding import batched, kept_steps, last_states, reversed_series, without_padding
 from lightning_neuro.spectral_rnn.series import Array
 
 START_COUPLING = 0.1
@@ -22,7 +23,8 @@ class PolynomialRNNCell(nn.Module):
         input_size: width Dx of x.
         hidden_size: number of neurons H.
         coeffs: coefficients of f, lowest power first.
-        max_abs_state: states are cut at it; None lets them grow.
+        max_abs_state: states are cut at it, so that one that explodes makes a large error and no NaN; None lets them
+            grow.
 
     Raises:
         ValueError: a size is below 1, or f is constant.
@@ -40,7 +42,7 @@ class PolynomialRNNCell(nn.Module):
         input_size: int,
         hidden_size: int,
         coeffs: Sequence[float] = QUADRATIC,
-        max_abs_state: float | None = None,
+        max_abs_state: float | None = EXPLODED,
     ) -> None:
         super().__init__()
         owner = "PolynomialRNNCell"
@@ -56,6 +58,7 @@ class PolynomialRNNCell(nn.Module):
         self.A1 = nn.Parameter(torch.empty(hidden_size, input_size))
         self.U = nn.Parameter(torch.empty(hidden_size, hidden_size))
         self.b = nn.Parameter(torch.zeros(hidden_size))
+        self.register_load_state_dict_post_hook(_take_loaded_coeffs)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -74,15 +77,26 @@ class PolynomialRNNCell(nn.Module):
         result = torch.full_like(z, self.powers[-1])
         for power in self.powers[-2::-1]:
             result = result * z + power if power else result * z
-        return result if self.max_abs_state is None else result.clamp(-self.max_abs_state, self.max_abs_state)
+        if self.max_abs_state is None:
+            return result
+        limit = min(self.max_abs_state, torch.finfo(result.dtype).max)
+        return result.clamp(-limit, limit)
 
-    def states(self, x: Tensor, hidden: Tensor | None = None) -> Tensor:
-        """Return the states `(B, T, H)` of series `(B, T, Dx)`; inputs go through A1 by one product."""
-        drives = (x @ self.A1.T + self.b).unbind(1)
+    def states(self, x: Tensor, hidden: Tensor | None = None, kept: Tensor | None = None) -> Tensor:
+        """Return the states `(B, T, H)` of series `(B, T, Dx)`; inputs go through A1 by one product.
+
+        Args:
+            x: inputs.
+            hidden: state before the first step `(B, H)`; zero if None.
+            kept: whether a step is no padding, `(B, T, 1)`; states of padding are zero, so that none explodes there.
+        """
+        inputs = x if kept is None else x.masked_fill(~kept, 0)
+        drives = (inputs @ self.A1.T + self.b).unbind(1)
         recurrent, found = self.U.T, []
         state = x.new_zeros(len(x), self.hidden_size) if hidden is None else hidden
-        for drive in drives:
+        for step, drive in enumerate(drives):
             state = self.activate(torch.addmm(drive, state, recurrent))
+            state = state if kept is None else state.masked_fill(~kept[:, step], 0)
             found.append(state)
         return torch.stack(found, dim=1) if found else x.new_zeros(len(x), 0, self.hidden_size)
 
@@ -95,7 +109,8 @@ class PolynomialRNN(nn.Module):
         hidden_size: number of neurons H.
         output_size: width Dy of y.
         coeffs: coefficients of f, lowest power first.
-        max_abs_state: states are cut at it; None lets them grow.
+        max_abs_state: states are cut at it, so that one that explodes makes a large error and no NaN; None lets them
+            grow.
 
     Attributes:
         cell: with `A1 (H, Dx)`, `U (H, H)` and `b (H,)`.
@@ -114,7 +129,7 @@ class PolynomialRNN(nn.Module):
         hidden_size: int,
         output_size: int,
         coeffs: Sequence[float] = QUADRATIC,
-        max_abs_state: float | None = None,
+        max_abs_state: float | None = EXPLODED,
     ) -> None:
         super().__init__()
         self.cell = PolynomialRNNCell(input_size, hidden_size, coeffs, max_abs_state)
@@ -165,11 +180,14 @@ class PolynomialRNN(nn.Module):
             series.
 
         Raises:
-            ValueError: x has other than two or three axes, or another width.
+            TypeError: x is a `PackedSequence`.
+            ValueError: x has other than two or three axes, or another width; or lengths are not one per series.
         """
-        batch, start = _batched("PolynomialRNN", x, hidden, self.cell.input_size)
-        states = self.cell.states(batch, start)
-        outputs, last = _finished(self.readout(states), states, start, lengths)
+        batch, start = batched("PolynomialRNN", x, hidden, self.cell.input_size)
+        kept = kept_steps("PolynomialRNN", lengths, batch)
+        states = self.cell.states(batch, start, kept)
+        outputs = without_padding(self.readout(states), kept)
+        last = last_states(states, start, lengths)
         return (outputs, last) if x.ndim == 3 else (outputs[0], last[0])
 
 
@@ -181,7 +199,8 @@ class BidirectionalPolynomialRNN(nn.Module):
         hidden_size: number of neurons H of each direction.
         output_size: width Dy of y.
         coeffs: coefficients of f, lowest power first.
-        max_abs_state: states are cut at it; None lets them grow.
+        max_abs_state: states are cut at it, so that one that explodes makes a large error and no NaN; None lets them
+            grow.
 
     >>> BidirectionalPolynomialRNN(3, 2, 1)(torch.zeros(4, 7, 3)).shape
     torch.Size([4, 7, 1])
@@ -193,12 +212,13 @@ class BidirectionalPolynomialRNN(nn.Module):
         hidden_size: int,
         output_size: int,
         coeffs: Sequence[float] = QUADRATIC,
-        max_abs_state: float | None = None,
+        max_abs_state: float | None = EXPLODED,
     ) -> None:
         super().__init__()
         self.onward = PolynomialRNNCell(input_size, hidden_size, coeffs, max_abs_state)
         self.back = PolynomialRNNCell(input_size, hidden_size, coeffs, max_abs_state)
-        self.readout = nn.Linear(2 * hidden_size, output_size)
+        width = checks.integer("BidirectionalPolynomialRNN", "output_size", output_size, at_least=1)
+        self.readout = nn.Linear(2 * hidden_size, width)
 
     @classmethod
     def from_model(cls, model: BidirectionalModel) -> Self:
@@ -208,6 +228,15 @@ class BidirectionalPolynomialRNN(nn.Module):
             net = cls(half.input_weights.shape[1], half.units, half.output_weights.shape[1], half.coeffs).double()
         net.write_(model)
         return net
+
+    def to_model(self) -> BidirectionalModel:
+        """Return the network as spectral learning knows it."""
+        readouts = np.split(_array(self.readout.weight).T, 2)
+        onward, back = (
+            PolynomialModel(_array(cell.A1), _array(cell.U), rows, cell.powers, bias=_array(cell.b))
+            for cell, rows in zip((self.onward, self.back), readouts, strict=True)
+        )
+        return BidirectionalModel(onward, back, _array(self.readout.bias))
 
     def write_(self, model: BidirectionalModel) -> None:
         """Copy a network into the parameters, which stay the same objects.
@@ -227,56 +256,22 @@ class BidirectionalPolynomialRNN(nn.Module):
         """Return the outputs `(B, T, Dy)` of series `(B, T, Dx)`, zero in the padding; or of one series, without B.
 
         Raises:
-            ValueError: x has other than two or three axes, or another width.
+            TypeError: x is a `PackedSequence`.
+            ValueError: x has other than two or three axes, or another width; or lengths are not one per series.
         """
-        batch, _ = _batched("BidirectionalPolynomialRNN", x, None, self.onward.input_size)
+        batch, _ = batched("BidirectionalPolynomialRNN", x, None, self.onward.input_size)
+        kept = kept_steps("BidirectionalPolynomialRNN", lengths, batch)
         turned = reversed_series(batch, lengths)
-        back = reversed_series(self.back.states(turned), lengths)
-        outputs = self.readout(torch.cat([self.onward.states(batch), back], dim=-1))
-        if lengths is not None:
-            outputs = outputs * within(lengths, outputs.shape[1]).unsqueeze(-1)
+        back = reversed_series(self.back.states(turned, kept=kept), lengths)
+        states = torch.cat([self.onward.states(batch, kept=kept), back], dim=-1)
+        outputs = without_padding(self.readout(states), kept)
         return outputs if x.ndim == 3 else outputs[0]
 
 
-def within(lengths: Tensor, steps: int) -> Tensor:
-    """Return `(B, steps)`: whether a step is no padding.
-
-    >>> within(torch.tensor([1, 2]), 2).tolist()
-    [[True, False], [True, True]]
-    """
-    return torch.arange(steps, device=lengths.device) < lengths.unsqueeze(1)
-
-
-def reversed_series(x: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """Return series `(B, T, D)` turned round, padding left where it is.
-
-    >>> reversed_series(torch.tensor([[[1.0], [2.0], [0.0]]]), torch.tensor([2])).ravel().tolist()
-    [2.0, 1.0, 0.0]
-    """
-    if lengths is None:
-        return x.flip(1)
-    steps = torch.arange(x.shape[1], device=x.device).expand(len(x), -1)
-    turned = lengths.to(x.device).unsqueeze(1) - 1 - steps
-    places = torch.where(turned >= 0, turned, steps)
-    return x.gather(1, places.unsqueeze(-1).expand_as(x))
-
-
-def _batched(owner: str, x: Tensor, hidden: Tensor | None, width: int) -> tuple[Tensor, Tensor | None]:
-    if x.ndim not in (2, 3) or x.shape[-1] != width:
-        raise ValueError(f"{owner}: expected series (B, T, {width}) or (T, {width}), got shape {tuple(x.shape)}.")
-    if x.ndim == 3:
-        return x, hidden
-    return x.unsqueeze(0), None if hidden is None else hidden.unsqueeze(0)
-
-
-def _finished(outputs: Tensor, states: Tensor, start: Tensor | None, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return outputs without padding, and the state after the last step of each series."""
-    begin = states.new_zeros(len(states), states.shape[2]) if start is None else start
-    every = torch.cat([begin.unsqueeze(1), states], dim=1)
-    if lengths is None:
-        return outputs, every[:, -1]
-    rows = torch.arange(len(states), device=states.device)
-    return outputs * within(lengths.to(outputs.device), outputs.shape[1]).unsqueeze(-1), every[rows, lengths]
+def _take_loaded_coeffs(cell: PolynomialRNNCell, _: object) -> None:
+    """Go by the coefficients that were loaded, unless they differ by rounding only."""
+    if not torch.allclose(cell.coeffs, torch.tensor(cell.powers).to(cell.coeffs), rtol=1e-6, atol=0):
+        cell.powers = tuple(cell.coeffs.tolist())
 
 
 def _check_same(owner: str, cell: PolynomialRNNCell, model: PolynomialModel) -> None:

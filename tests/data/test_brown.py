@@ -58,8 +58,12 @@ def test_other_files_than_the_published_ones_are_told(corpus):
         ("*", "adverb"),
         ("*-hl", "adverb"),
         ("--", "punctuation"),
-    ]
-    + [("wdt", "determiner"), ("wp$", "pronoun"), ("wrb", "adverb"), ("uh", "other"), ("in", "preposition")],
+        ("wdt", "determiner"),
+        ("wp$", "pronoun"),
+        ("wrb", "adverb"),
+        ("uh", "other"),
+        ("in", "preposition"),
+    ],
 )
 def test_kinds(tag, expected):
     assert kind(tag) == expected
