@@ -28,11 +28,13 @@ def test_report_holds_every_part(page):
         "Fitness of the champion",
         "Sensitivity of the weights",
         "Best champion, SM-G-SUM",
+        "Spectral learning of recurrent networks",
+        "BPTT, spectral start",
         "lightning-neuro demo --data digits --seeds 2 --fast",
         ">torch<",
     ):
         assert part in html, part
-    assert html.count("<svg") == 19
+    assert html.count("<svg") == 21
     assert re.search(r"<th scope=\"row\">with GAF</th><td>[\d.]+\N{NO-BREAK SPACE}±", html)
     assert page.name == "index.html"
 
