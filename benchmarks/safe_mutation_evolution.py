@@ -142,7 +142,7 @@ class BestCurve(Callback):
             self.best.append(round(float(trainer.callback_metrics["fitness/best"]), 4))
 
 
-def evolve(task: Task, operator: str, magnitude: float, seed: int, evaluations: int) -> Record:
+def evolve(task: Task, operator: str, magnitude: float, seed: int, evaluations: int, accelerator: str) -> Record:
     """Evolve until the task is solved or the evaluations are spent."""
     with torch.random.fork_rng(devices=[]), quiet_lightning():
         torch.manual_seed(seed)
@@ -159,10 +159,12 @@ def evolve(task: Task, operator: str, magnitude: float, seed: int, evaluations: 
             module.sensitivity_output = task.output  # type: ignore[method-assign]
         curve, births = BestCurve(), task.plan.population_size - 1
         generations = 1 + (evaluations - task.plan.population_size) // births
-        trainer = make_trainer(max_steps=generations, callbacks=[curve], enable_progress_bar=False)
-        started = time.process_time()
+        trainer = make_trainer(
+            accelerator=accelerator, max_steps=generations, callbacks=[curve], enable_progress_bar=False
+        )
+        started, processor = time.perf_counter(), time.process_time()
         trainer.fit(module)
-        spent = time.process_time() - started
+        wall, spent = time.perf_counter() - started, time.process_time() - processor
         (checked,) = trainer.validate(module, verbose=False)
     return {
         "solved": module.evolution.champion.solved,
@@ -170,6 +172,8 @@ def evolve(task: Task, operator: str, magnitude: float, seed: int, evaluations: 
         "fitness": round(float(module.champion_fitness), 4),
         "other_seeds": round(checked["val/fitness"], 4),
         "cpu_s": round(spent, 2),
+        "wall_s": round(wall, 2),
+        "accelerator": accelerator,
         "curve": curve.best,
     }
 
@@ -183,14 +187,14 @@ def better(runs: Sequence[Record]) -> tuple[float, float, float]:
     )
 
 
-def tuned(task: Task, operator: str, runs: RecordedRuns) -> float:
+def tuned(task: Task, operator: str, runs: RecordedRuns, run_one: Callable[..., Record]) -> float:
     """Return the best magnitude of the grid, which grows while the best is at its end."""
     found: dict[float, tuple[float, float, float]] = {}
     around = MAGNITUDES.index(task.guess[operator])
     while True:
         for magnitude in MAGNITUDES[max(0, around - 1) : around + 2]:
             key = {"stage": "tuning", "operator": operator, "magnitude": magnitude}
-            run = functools.partial(evolve, task, operator, magnitude, evaluations=task.plan.tuning_evaluations)
+            run = functools.partial(run_one, task, operator, magnitude, evaluations=task.plan.tuning_evaluations)
             found[magnitude] = better(
                 [runs.get(key | {"seed": s}, functools.partial(run, seed=s)) for s in task.plan.tuning_seeds]
             )
@@ -200,14 +204,15 @@ def tuned(task: Task, operator: str, runs: RecordedRuns) -> float:
         around = MAGNITUDES.index(best)
 
 
-def compare(task: Task, operators: Sequence[str], out: Path) -> None:
+def compare(task: Task, operators: Sequence[str], out: Path, accelerator: str) -> None:
     """Tune and run every operator whose runs are not in the file yet."""
     runs = RecordedRuns(out / f"{task.plan.task}.json", json.loads(json.dumps(asdict(task.plan))))
+    run_one = functools.partial(evolve, accelerator=accelerator)
     for operator in operators:
-        magnitude = tuned(task, operator, runs)
+        magnitude = tuned(task, operator, runs, run_one)
         for seed in task.plan.seeds:
             key = {"stage": "final", "operator": operator, "magnitude": magnitude, "seed": seed}
-            runs.get(key, functools.partial(evolve, task, operator, magnitude, seed, task.plan.evaluations))
+            runs.get(key, functools.partial(run_one, task, operator, magnitude, seed, task.plan.evaluations))
 
 
 def climb(name: Any, operators: Sequence[str], out: Path) -> None:
@@ -281,13 +286,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tasks", nargs="+", choices=(*DOMAINS, *TASKS), default=(*DOMAINS, *TASKS))
     parser.add_argument("--operators", nargs="+", choices=OPERATORS, default=OPERATORS)
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
+    parser.add_argument("--accelerator", choices=("cpu", "gpu"), default="cpu")
     parser.add_argument("--summarise", action="store_true", help="only print what is recorded")
     options = parser.parse_args(arguments)
     for name in [] if options.summarise else options.tasks:
         if name in DOMAINS:
             climb(name, options.operators, options.out)
         else:
-            compare(TASKS[name], options.operators, options.out)
+            compare(TASKS[name], options.operators, options.out, options.accelerator)
     summarise(options.out)
 
 

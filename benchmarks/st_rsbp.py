@@ -22,7 +22,7 @@ from facts import facts
 from side_by_side import Row, cuda_clock, in_turns, rows, table
 from st_rsbp_floors import additions, products, rows_added
 from st_rsbp_memory import peak
-from st_rsbp_nets import ADJOINT, CONTENDERS, PUBLISHED, Contender, Size, contender, missing
+from st_rsbp_nets import ADJOINT, CONTENDERS, PUBLISHED, Contender, Size, active, contender, missing
 
 SIZES = Size(32, 100, 78, 100, 10), Size(16, 300, 78, 400, 10), Size(64, 100, 784, 400, 10)
 TARGETS = {ADJOINT: 0.25, PUBLISHED: 0.143}  # 4 and 7 times as fast
@@ -89,7 +89,7 @@ def timed(made: dict[str, Contender], size: Size, rounds: int, threads: int) -> 
     """Time steps on the CPU, with products of the same sizes in the same turns."""
     if threads != torch.get_num_threads():
         torch.set_num_threads(threads)
-    floors = products(size)
+    floors = products(size, active(made[ADJOINT]))
     work: dict[str, Callable[[], object]] = {name: one.step for name, one in made.items()}
     times = in_turns(work | floors | {"rows": rows_added(size)}, rounds, nothing)
     lines = rows({name: times[name] for name in made}, threads, TARGETS)
@@ -104,7 +104,9 @@ def floor(one: Contender, name: str, size: Size, threads: int, medians: dict[str
     systems = medians["systems"] if name == ADJOINT else 0.0
     sparse = None
     if name in TARGETS:
-        sparse = additions(size, *rates, adjoint=name == ADJOINT) * medians["rows"] / threads + systems
+        sparse = (
+            additions(size, *rates, solved=active(one) if name == ADJOINT else 0) * medians["rows"] / threads + systems
+        )
     return Floor(
         name,
         threads,
@@ -167,22 +169,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="JSON file to write")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--threads", type=int, nargs="+", default=sorted({1, torch.get_num_threads()}))
+    parser.add_argument("--gpu-only", action="store_true", help="leave out times and memory on the CPU")
     options = parser.parse_args(arguments)
     reasons = missing()
     for name, reason in reasons.items():
         print(f"Left out: {name}, {reason}")
     names = [name for name in CONTENDERS if name not in reasons]
     sections: dict[str, list[Row] | list[Floor] | list[Memory]] = {}
-    made = {size: {name: contender(name, size) for name in names} for size in SIZES}
+    made = {} if options.gpu_only else {size: {name: contender(name, size) for name in names} for size in SIZES}
     # From many threads to few: with torch 2.13 on the CPU, factorisations of several matrices fail inside MKL after
     # torch.set_num_threads of more than one.
     for threads in sorted(options.threads, reverse=True):
-        for size in SIZES:
+        for size in made:
             title = f"Step at B, T, M, N, K = {size}, threads: {threads}"
             lines, floors = timed(made[size], size, options.rounds, threads)
             sections |= {title: lines, f"{title}: floors": floors}
             print(table(title, lines), floor_table(title, floors), sep="\n", flush=True)
-    if sys.platform == "linux":
+    if sys.platform == "linux" and made:
         title = "Peak memory of two steps above the libraries'"
         sections[title] = found = memory(names, min(options.threads))
         print(memory_table(title, found), flush=True)

@@ -1,10 +1,10 @@
 """What does a recurrent spiking net reach on Fashion-MNIST in so many minutes of one core, by ST-RSBP and by BPTT?
 
 The net is 784-400-R400-10. Both arms start from the same weights, see the same images as Poisson spikes in the same
-order, and spend the same processor time on training steps: the learning rate falls along a cosine to 0 over
-`--minutes` of it, so a step that grows dearer as rates rise is paid for. Validation is 10,000 of the training images,
-after every epoch and at the end; the weights with the best validation accuracy are kept. The test images are used
-twice, after the last step: by the last weights, and by the best.
+order, and spend the same time on training steps, of the processor or, on a GPU, of the clock on the wall: the learning
+rate falls along a cosine to 0 over `--minutes` of it, so a step that grows dearer as rates rise is paid for. Validation
+is 10,000 of the training images, after every epoch and at the end; the weights with the best validation accuracy are
+kept. The test images are used twice, after the last step: by the last weights, and by the best.
 
 Results are written to `--out` after each arm, and arms found there are not repeated. From the top of the checkout:
 
@@ -16,7 +16,7 @@ import argparse
 import copy
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -57,10 +57,10 @@ class Plan:
 
 
 class Budget(Callback):
-    """Ends training once its steps have used so much processor time, validation not counted."""
+    """Ends training once its steps have used so much time, validation not counted."""
 
-    def __init__(self, minutes: float) -> None:
-        self.minutes, self.spent, self._started = minutes, 0.0, 0.0
+    def __init__(self, minutes: float, clock: Callable[[], float]) -> None:
+        self.minutes, self.spent, self._started, self._clock = minutes, 0.0, 0.0, clock
 
     def cosine(self, _: int) -> float:
         """Return the factor of the learning rate at what is spent now."""
@@ -68,11 +68,11 @@ class Budget(Callback):
 
     def on_train_batch_start(self, *arguments: Any) -> None:
         """Start the clock."""
-        self._started = time.process_time()
+        self._started = self._clock()
 
     def on_train_batch_end(self, trainer: Trainer, *arguments: Any) -> None:
         """Stop the clock, and training if nothing is left."""
-        self.spent += (time.process_time() - self._started) / 60
+        self.spent += (self._clock() - self._started) / 60
         trainer.should_stop = self.spent >= self.minutes
 
 
@@ -145,20 +145,21 @@ def trainer(**options: Any) -> Trainer:
     return make_trainer(enable_progress_bar=False, **options)
 
 
-def train(arm: str, rate: float, plan: Plan) -> Record:
+def train(arm: str, rate: float, plan: Plan, accelerator: str = "cpu") -> Record:
     """Train one arm for the time of the plan, and test it."""
     with torch.random.fork_rng(devices=[]), quiet_lightning():
-        data, budget = images(plan), Budget(plan.minutes)
+        clock = time.process_time if accelerator == "cpu" else time.perf_counter
+        data, budget = images(plan), Budget(plan.minutes, clock)
         best, model = Best(budget), build(arm, data, rate, plan)
         model.budget = budget
         wall = time.perf_counter()
-        fitting = trainer(callbacks=[budget, best], max_epochs=-1)
+        fitting = trainer(accelerator=accelerator, callbacks=[budget, best], max_epochs=-1)
         fitting.fit(model, data)
         wall = time.perf_counter() - wall
-        (last,) = trainer().test(model, data, verbose=False)
+        (last,) = trainer(accelerator=accelerator).test(model, data, verbose=False)
         if max(best.accuracy) > best.accuracy[-1]:
             model.load_state_dict(best.weights)
-        (chosen,) = trainer().test(model, data, verbose=False)
+        (chosen,) = trainer(accelerator=accelerator).test(model, data, verbose=False)
     return {
         "val_accuracy": best.accuracy,
         "test_accuracy_last": round(last["test_accuracy"], 6),
@@ -176,11 +177,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rate", type=float, default=3e-3, help="first learning rate")
     parser.add_argument("--minutes", type=float, default=Plan.minutes, help="of processor time in training steps")
     parser.add_argument("--out", type=Path, default=RESULTS / "st_rsbp_accuracy.json")
+    parser.add_argument("--accelerator", choices=("cpu", "gpu"), default="cpu")
+    counts = ("desired_count", "undesired_count", "margin")
+    for name in ("steps", "batch_size", *counts):
+        default = getattr(Plan, name)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     options = parser.parse_args(arguments)
-    plan = Plan(minutes=options.minutes)
+    plan = Plan(**{name: getattr(options, name) for name in ("minutes", "steps", "batch_size", *counts)})
     key = {"arm": options.arm, "learning_rate": options.rate}
     runs = RecordedRuns(options.out, asdict(plan) | {"thresholds": list(plan.thresholds)})
-    print(runs.get(key, lambda: train(options.arm, options.rate, plan)))
+    print(runs.get(key, lambda: train(options.arm, options.rate, plan, options.accelerator)))
 
 
 if __name__ == "__main__":

@@ -14,9 +14,10 @@ class Products:
 
     Args:
         size: of net and batch.
+        active: neurons of the recurrent layer that fire at all in a sample, whose systems alone have to be solved.
     """
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: Size, active: int) -> None:
         self.size, rows = size, size.batch * size.steps
         self.inputs, self.hidden, self.output = (
             torch.rand(rows, columns) for columns in (size.inputs, size.neurons, size.classes)
@@ -24,7 +25,8 @@ class Products:
         self.weight, self.recurrent = torch.rand(size.inputs, size.neurons), torch.rand(size.neurons, size.neurons)
         self.readout = torch.rand(size.neurons, size.classes)
         self.step = torch.rand(size.batch, size.neurons)
-        self.matrices = torch.rand(size.batch, size.neurons, size.neurons) + size.neurons * torch.eye(size.neurons)
+        self.matrices = torch.rand(size.batch, active, active) + active * torch.eye(active)
+        self.errors = torch.rand(size.batch, 1, active)
 
     def recurrence(self) -> None:
         """What neurons tell each other, one step after the other."""
@@ -55,8 +57,8 @@ class Products:
         self.backward()
 
     def systems(self) -> Tensor:
-        """A linear system of N unknowns per sample, by factorisation; weak recurrence is solved in less."""
-        return torch.linalg.solve_ex(self.matrices, self.step[:, None], left=False)[0]
+        """A linear system of the active neurons per sample, by factorisation; weak recurrence is solved in less."""
+        return torch.linalg.solve_ex(self.matrices, self.errors, left=False)[0]
 
     def adjoint(self) -> None:
         """ST-RSBP with potentials of all pairs of neurons, and linear systems of them."""
@@ -66,9 +68,9 @@ class Products:
         self.systems()
 
 
-def products(size: Size) -> dict[str, Work]:
+def products(size: Size, active: int) -> dict[str, Work]:
     """Return what to time, by name."""
-    made = Products(size)
+    made = Products(size, active)
     return {
         "products through time": made.through_time,
         f"products {PUBLISHED}": made.published,
@@ -89,17 +91,19 @@ def rows_added(size: Size, million: int = 1) -> Work:
     return run
 
 
-def additions(size: Size, hidden_rate: float, output_rate: float, *, adjoint: bool) -> float:
+def additions(size: Size, hidden_rate: float, output_rate: float, *, solved: int = 0) -> float:
     """Return the million additions of loops that visit only spikes.
 
-    A spike adds a row of weights in each layer that hears it; its two coefficients in the backward pass add two rows of
-    traces to each gradient of its layer, with the adjoint two to the potentials of pairs, and in the output two rows
-    of weights and two of traces to the error below.
+    A spike adds a row of weights in each layer that hears it. Of a gradient the cheaper of two ways counts: every
+    postsynaptic spike adds two rows of traces, or every presynaptic one a row of impacts. In the output a spike adds
+    two rows of weights and two of traces to the error below. With the adjoint a hidden spike adds a row to the system
+    of its sample, of as many unknowns as are `solved`.
     """
     neuron_steps = size.batch * size.steps
     of_inputs = neuron_steps * size.inputs * INPUT_RATE
     of_hidden = neuron_steps * size.neurons * hidden_rate
     of_output = neuron_steps * size.classes * output_rate
     forward = of_inputs * size.neurons + of_hidden * (size.neurons + size.classes)
-    backward = 2 * of_hidden * (size.inputs + size.neurons * (2 if adjoint else 1)) + 6 * of_output * size.neurons
-    return (forward + backward) / 1e6
+    gradients = min(2 * of_hidden * size.inputs, of_inputs * size.neurons) + of_hidden * size.neurons
+    gradients += min(2 * of_output * size.neurons, of_hidden * size.classes)
+    return (forward + gradients + of_hidden * solved + 4 * of_output * size.neurons) / 1e6

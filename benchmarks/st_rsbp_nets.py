@@ -240,6 +240,12 @@ def contender(name: str, size: Size, device: str = "cpu") -> Contender:
         return CONTENDERS[name](size, device)
 
 
+def active(made: Contender) -> int:
+    """Return how many neurons of the recurrent layer of ST-RSBP fire at all in a sample, on average."""
+    hidden = made.net.get_submodule("hidden")(made.inputs)
+    return max(1, round(hidden.any(0).sum(1).double().mean().item()))
+
+
 def missing() -> dict[str, str]:
     """Return why contenders cannot take part, by name."""
     reasons = {}

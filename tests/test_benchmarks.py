@@ -251,9 +251,10 @@ def test_additions_of_spikes_are_counted(load):
     # 1000 steps of samples: 100 input, 400 hidden, 100 output spikes, each adding what its row holds.
     size = floors.Size(10, 100, 2, 4, 1)
     forward = 100 * 4 + 400 * (4 + 1)
-    backward = 2 * 400 * 2 + 2 * 400 * 4 + 6 * 100 * 4
-    assert floors.additions(size, 0.1, 0.1, adjoint=False) == pytest.approx((forward + backward) / 1e6)
-    assert floors.additions(size, 0.1, 0.1, adjoint=True) == pytest.approx((forward + backward + 3200) / 1e6)
+    # By presynaptic spikes for the inputs and the readout, where that is cheaper; recurrent ones; the error below.
+    backward = 100 * 4 + 400 * 1 + 400 * 4 + 4 * 100 * 4
+    assert floors.additions(size, 0.1, 0.1) == pytest.approx((forward + backward) / 1e6)
+    assert floors.additions(size, 0.1, 0.1, solved=3) == pytest.approx((forward + backward + 1200) / 1e6)
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peak memory is known on Linux only")
