@@ -106,7 +106,7 @@ def weight_gradient(spikes: Tensor, gains: Tensor, pre: Tensor, traces: Callable
         return _weight_gradient_of_inputs(spikes, gains, pre, neuron)
     made = traces()
     if _rate(spikes) > DENSE_GRADIENT_RATE:
-        return potential.weight_gradient_from(_coefficients(spikes, gains, made, neuron), made)
+        return potential.weight_gradient_from(weighed(spikes, gains, neuron), made)
     out = torch.zeros(size, inputs, dtype=made.dtype)
     arrays = _array(spikes), _array(gains), _array(made), *_resets(neuron, spikes, made), out.numpy()
     _share(size, spikes.numel(), lambda first, last: loop("weight_gradient")(first, last, *arrays))
@@ -174,7 +174,7 @@ def _counts(spikes: Any) -> Any:
 def propagated(spikes: Tensor, gains: Tensor, weight: Tensor, traces: Tensor, neuron: Neuron) -> Tensor:
     """See `kernels.propagated`."""
     if _rate(spikes) > DENSE_GRADIENT_RATE:
-        return potential.propagated_from(_coefficients(spikes, gains, traces, neuron), weight, traces)
+        return potential.propagated_from(weighed(spikes, gains, neuron), weight, traces)
     out = torch.empty(traces.shape[1:], dtype=traces.dtype)
     arrays = (
         _array(spikes),
@@ -192,7 +192,7 @@ def pairwise(spikes: Tensor, traces: Tensor, neuron: Neuron, out: Tensor | None)
     """See `kernels.pairwise`."""
     if _rate(spikes) > DENSE_GRADIENT_RATE:
         ones = torch.ones(spikes.shape[1:], dtype=traces.dtype)
-        return potential.pairwise_from(_coefficients(spikes, ones, traces, neuron), traces, out)
+        return potential.pairwise_from(weighed(spikes, ones, neuron), traces, out)
     if out is None:
         out = torch.empty(spikes.shape[1], spikes.shape[2], traces.shape[2], dtype=traces.dtype)
     written = out if out.is_contiguous() else torch.empty_like(out, memory_format=torch.contiguous_format)
@@ -201,9 +201,10 @@ def pairwise(spikes: Tensor, traces: Tensor, neuron: Neuron, out: Tensor | None)
     return out if written is out else out.copy_(written)
 
 
-def _coefficients(spikes: Tensor, gains: Tensor, traces: Tensor, neuron: Neuron) -> Tensor:
-    out = torch.zeros(spikes.shape, dtype=traces.dtype)
-    arrays = _array(spikes), _array(gains), *_resets(neuron, spikes, traces), out.numpy()
+def weighed(spikes: Tensor, gains: Tensor, neuron: Neuron) -> Tensor:
+    """See `kernels.weighed`."""
+    out = torch.zeros(spikes.shape, dtype=gains.dtype)
+    arrays = _array(spikes), _array(gains), *_resets(neuron, spikes, gains), out.numpy()
     _share(spikes.shape[1], spikes.numel(), lambda first, last: loop("coefficients")(first, last, *arrays))
     return out
 

@@ -141,7 +141,9 @@ class SpikingConvLayer(WindowLayer):
 
     def synapses(self, features: tuple[int, ...]) -> ConvSynapses:
         """Return the connections from inputs of this shape."""
-        return ConvSynapses(self.weight.detach(), self.neuron, tuple(features), self.stride, self.padding)
+        return ConvSynapses(
+            self.weight.detach(), self.neuron, tuple(features), self.stride, self.padding, backend=self.backend
+        )
 
     def reset_parameters(self, generator: torch.Generator) -> None:
         """Draw new initial weights."""
@@ -207,7 +209,7 @@ class SpikingPoolLayer(WindowLayer):
         """Return the connections from inputs of this shape."""
         channels = features[0]
         weight = self.weight.expand(channels, -1, -1, -1)
-        return ConvSynapses(weight, self.neuron, tuple(features), self.stride, groups=channels)
+        return ConvSynapses(weight, self.neuron, tuple(features), self.stride, groups=channels, backend=self.backend)
 
     def reset_parameters(self, generator: torch.Generator) -> None:
         """Do nothing: there is nothing to draw."""

@@ -7,11 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional, grad
 
+from lightning_neuro.st_rsbp import kernels
 from lightning_neuro.st_rsbp.activity import Activity
-from lightning_neuro.st_rsbp.potential import reset_coefficients
-from lightning_neuro.st_rsbp.simulate import Neuron
-
-CHUNK_ELEMENTS = 1 << 22
+from lightning_neuro.st_rsbp.kernels import Backend
+from lightning_neuro.st_rsbp.simulate import Neuron, chunk_elements
 
 
 @dataclass(frozen=True)
@@ -25,6 +24,7 @@ class ConvSynapses:
         stride: of the windows.
         padding: with silent neurons, on each side.
         groups: channels are split into this many independent groups.
+        backend: see `kernels`.
     """
 
     weight: Tensor
@@ -33,6 +33,7 @@ class ConvSynapses:
     stride: int = 1
     padding: int = 0
     groups: int = 1
+    backend: Backend = "auto"
 
     def drive(self, counts: Tensor) -> Tensor:
         """See `Synapses`."""
@@ -81,13 +82,12 @@ class ConvSynapses:
         return total
 
     def _weighed(self, post: Activity, gains: Tensor) -> Tensor:
-        spikes = post.spikes.flatten(2)
-        coefficients = reset_coefficients(spikes, self.neuron.tau_m, self.neuron.refractory, gains.dtype)
-        return coefficients.view(post.spikes.shape).mul_(gains)
+        found = kernels.weighed(post.spikes.flatten(2), gains.flatten(1), self.neuron, backend=self.backend)
+        return found.view(post.spikes.shape)
 
 
 def _pieces(tensor: Tensor) -> Iterator[slice]:
     """Yield runs of time steps that bound what one convolution holds."""
-    size = max(1, CHUNK_ELEMENTS // max(1, tensor[:1].numel()))
+    size = max(1, chunk_elements(tensor.device) // max(1, tensor[:1].numel()))
     for start in range(0, len(tensor), size):
         yield slice(start, min(start + size, len(tensor)))

@@ -1,21 +1,22 @@
 """The loops over time on CUDA tensors as one launch each, where triton is installed.
 
 A loop of torch operations launches about ten kernels per step; here the steps run inside one. Sums over synapses
-before the loop, and all of the backward pass, are matrix products of torch and follow its setting of float32 precision.
-
-**Never run on a GPU by its authors**: there was none. What is tested is triton's interpreter on the CPU.
+before the loop, and most of the backward pass, are matrix products of torch and follow its setting of float32
+precision.
 """
 
+from collections.abc import Callable
 from functools import cache
 from types import ModuleType
 
 import torch
 from torch import Tensor
 
-from lightning_neuro.st_rsbp.potential import pairwise, propagated, weight_gradient
+from lightning_neuro.st_rsbp import potential
 from lightning_neuro.st_rsbp.simulate import Neuron, weighted_input
 
 BLOCK = 256
+WEIGHED_BLOCK = 128
 LARGEST_RECURRENT_LAYER = 4096
 TILE_ELEMENTS = 8192
 # Round after each operation, as torch does.
@@ -75,6 +76,34 @@ def input_trace(spikes: Tensor, tau_m: float, tau_s: float, dtype: torch.dtype) 
     return traces
 
 
+def weighed(spikes: Tensor, gains: Tensor, neuron: Neuron) -> Tensor:
+    """See `kernels.weighed`."""
+    spikes, gains = spikes.contiguous(), gains.contiguous()
+    out = torch.empty(spikes.shape, dtype=gains.dtype, device=gains.device)
+    if out.numel():
+        powers = potential.decay_powers(neuron.tau_m, len(spikes) + 1).to(gains)
+        arrays = spikes.view(torch.int8), gains, powers, out
+        grid = (-(-gains.numel() // WEIGHED_BLOCK),)
+        _loops().weighed[grid](*arrays, len(spikes), gains.numel(), neuron.refractory, WEIGHED_BLOCK, **ROUNDING)
+    return out
+
+
+def weight_gradient(spikes: Tensor, gains: Tensor, pre: Tensor, traces: Callable[[], Tensor], neuron: Neuron) -> Tensor:
+    """See `kernels.weight_gradient`."""
+    return potential.weight_gradient_from(weighed(spikes, gains, neuron), traces())
+
+
+def propagated(spikes: Tensor, gains: Tensor, weight: Tensor, traces: Tensor, neuron: Neuron) -> Tensor:
+    """See `kernels.propagated`."""
+    return potential.propagated_from(weighed(spikes, gains, neuron), weight, traces)
+
+
+def pairwise(spikes: Tensor, traces: Tensor, neuron: Neuron, out: Tensor | None) -> Tensor:
+    """See `kernels.pairwise`."""
+    ones = torch.ones(spikes.shape[1:], dtype=traces.dtype, device=traces.device)
+    return potential.pairwise_from(weighed(spikes, ones, neuron), traces, out)
+
+
 def counts(spikes: Tensor, dtype: torch.dtype) -> Tensor:
     """See `kernels.counts`."""
     return spikes.sum(0, dtype=dtype)
@@ -94,6 +123,3 @@ def _power_of_two(least: int) -> int:
 def _constants(neuron: Neuron, like: Tensor) -> Tensor:
     values = neuron.membrane_decay, neuron.synapse_decay, 1 / neuron.tau_s, neuron.fires_above, neuron.refractory
     return torch.tensor(values, dtype=torch.float64).to(like)
-
-
-__all__ = ["counts", "current_forward", "dense_forward", "input_trace", "pairwise", "propagated", "weight_gradient"]

@@ -91,3 +91,29 @@ def trace(spikes, constants, traces, steps, width, block: constexpr):
         synapse = synapse * synapse_decay + tl.where(fired != 0, zero + 1, zero)
         now = now * decay + synapse * share
         tl.store(traces + at, now, mask=inside)
+
+
+@jit
+def weighed(spikes, gains, powers, out, steps, width, refractory, block: constexpr):
+    """Compute the coefficients A times gains of `block` trains, laid out as `(steps, width)`.
+
+    What a reset takes away is written once the spike that ends it is known; no two resets share a place. Other threads
+    may have written the place before, hence the barrier.
+    """
+    column = tl.program_id(0) * block + tl.arange(0, block)
+    inside = column < width
+    gain = tl.load(gains + column, mask=inside, other=0.0)
+    zero = gain * 0
+    last = tl.full([block], -1, tl.int32)
+    at = column.to(tl.int64)
+    for step in range(0, steps):
+        fired = tl.load(spikes + at, mask=inside, other=0) != 0
+        tl.store(out + at, tl.where(fired, gain, zero), mask=inside)
+        tl.debug_barrier()
+        again = fired & (last >= 0)
+        reset = tl.minimum(last + refractory, step)
+        left = tl.load(powers + (step - reset), mask=again, other=0.0)
+        there = tl.where((reset == step) | (reset == last), gain, zero)
+        tl.store(out + column + reset.to(tl.int64) * width, there - gain * left, mask=again)
+        last = tl.where(fired, step, last)
+        at += width

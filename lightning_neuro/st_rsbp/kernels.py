@@ -148,6 +148,24 @@ def weight_gradient(
     return result
 
 
+def weighed(spikes: Tensor, gains: Tensor, neuron: Neuron, *, backend: Backend = "auto") -> Tensor:
+    """Return the coefficients A of `potential` times gains: `e` weighed by them is a product of this and traces.
+
+    Args:
+        spikes: bool `(T, B, N)` of the postsynaptic neurons.
+        gains: `(B, N)`.
+        neuron: their constants.
+        backend: `"auto"`, or one by name.
+
+    Returns:
+        `(T, B, N)`.
+    """
+    _check_spikes("weighed", "spikes", spikes)
+    _check("weighed", "gains", gains, tuple(spikes.shape[1:]))
+    result: Tensor = _choose("weighed", backend, spikes, gains).weighed(spikes, gains, neuron)
+    return result
+
+
 def adjoint(
     spikes: Tensor,
     weight: Tensor,

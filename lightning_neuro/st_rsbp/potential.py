@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lightning_neuro.st_rsbp.exactness import exact
-from lightning_neuro.st_rsbp.simulate import Neuron, trace
+from lightning_neuro.st_rsbp.simulate import Neuron, chunk_elements, trace
 
 
 def decay_powers(tau_m: float, steps: int) -> Tensor:
@@ -51,22 +51,28 @@ def reset_coefficients(spikes: Tensor, tau_m: float, refractory: int, dtype: tor
 
 
 @exact
+def weighed(spikes: Tensor, gains: Tensor, neuron: Neuron) -> Tensor:
+    """Return A times `gains` `(B, N)`, `(T, B, N)`; see `kernels.weighed`."""
+    return reset_coefficients(spikes, neuron.tau_m, neuron.refractory, gains.dtype).mul_(gains)
+
+
+@exact
 def weight_gradient(spikes: Tensor, gains: Tensor, pre: Tensor, traces: Callable[[], Tensor], neuron: Neuron) -> Tensor:
     """Return `sum_b gains[b, i] e[b, i, j]`, `(N, M)`; see `kernels.weight_gradient`."""
     made = traces()
-    return weight_gradient_from(_coefficients(spikes, made, neuron).mul_(gains), made)
+    return weight_gradient_from(weighed(spikes, gains, neuron), made)
 
 
 @exact
 def propagated(spikes: Tensor, gains: Tensor, weight: Tensor, traces: Tensor, neuron: Neuron) -> Tensor:
     """Return `sum_i gains[b, i] weight[i, j] e[b, i, j]`, `(B, M)`; see `kernels.propagated`."""
-    return propagated_from(_coefficients(spikes, traces, neuron).mul_(gains), weight, traces)
+    return propagated_from(weighed(spikes, gains, neuron), weight, traces)
 
 
 @exact
 def pairwise(spikes: Tensor, traces: Tensor, neuron: Neuron, out: Tensor | None = None) -> Tensor:
     """Return e, `(B, N, M)`; see `kernels.pairwise`."""
-    return pairwise_from(_coefficients(spikes, traces, neuron), traces, out)
+    return pairwise_from(reset_coefficients(spikes, neuron.tau_m, neuron.refractory, traces.dtype), traces, out)
 
 
 @exact
@@ -77,9 +83,13 @@ def weight_gradient_from(coefficients: Tensor, traces: Tensor) -> Tensor:
 
 @exact
 def propagated_from(coefficients: Tensor, weight: Tensor, traces: Tensor) -> Tensor:
-    """Sum `(coefficients @ weight) * traces` over time, an eighth of the steps at a time: `(B, M)`."""
+    """Sum `(coefficients @ weight) * traces` over time, an eighth of the steps at a time: `(B, M)`.
+
+    On a GPU as many steps as `chunk_elements` allows, since there each launch costs as much as a small product.
+    """
     total = torch.zeros_like(traces[0])
-    piece = max(1, len(traces) // 8)
+    allowed = chunk_elements(traces.device) // max(1, traces[:1].numel()) if traces.is_cuda else 0
+    piece = max(1, len(traces) // 8, allowed)
     for start in range(0, len(traces), piece):
         some = slice(start, start + piece)
         total += (coefficients[some] @ weight).mul_(traces[some]).sum(0)
@@ -129,10 +139,6 @@ def spike_train_potential(pre: Tensor, post: Tensor, *, tau_m: float, tau_s: flo
         )
     dtype = pre.dtype if pre.is_floating_point() else torch.get_default_dtype()
     return pairwise(binary[1], trace(binary[0], tau_m, tau_s, dtype), neuron)
-
-
-def _coefficients(spikes: Tensor, traces: Tensor, neuron: Neuron) -> Tensor:
-    return reset_coefficients(spikes, neuron.tau_m, neuron.refractory, traces.dtype)
 
 
 def _binary(name: str, train: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lightning_neuro.st_rsbp.potential import pairwise, propagated, weight_gradient
+from lightning_neuro.st_rsbp.potential import pairwise, propagated, weighed, weight_gradient
 from lightning_neuro.st_rsbp.simulate import Neuron, spikes_from_current, weighted_input
 from lightning_neuro.st_rsbp.simulate import trace as input_trace
 
@@ -28,4 +28,13 @@ def counts(spikes: Tensor, dtype: torch.dtype) -> Tensor:
     return spikes.sum(0, dtype=dtype)
 
 
-__all__ = ["counts", "current_forward", "dense_forward", "input_trace", "pairwise", "propagated", "weight_gradient"]
+__all__ = [
+    "counts",
+    "current_forward",
+    "dense_forward",
+    "input_trace",
+    "pairwise",
+    "propagated",
+    "weighed",
+    "weight_gradient",
+]

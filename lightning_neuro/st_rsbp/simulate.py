@@ -18,7 +18,8 @@ from torch import Tensor
 from lightning_neuro.common import checks
 from lightning_neuro.st_rsbp.exactness import exact
 
-CHUNK_ELEMENTS = 1 << 22
+# Numbers that one operation makes at a time: enough to be worth a call, and few beside what must be kept.
+CHUNK_ELEMENTS, CHUNK_ELEMENTS_ON_GPU = 1 << 22, 1 << 26
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,11 @@ class Neuron:
     def fires_above(self) -> float:
         """Membrane potential that must be exceeded."""
         return self.threshold - self.tolerance
+
+
+def chunk_elements(device: torch.device) -> int:
+    """Return how many numbers one operation may make at a time on a device."""
+    return CHUNK_ELEMENTS if device.type == "cpu" else CHUNK_ELEMENTS_ON_GPU
 
 
 @exact
@@ -126,7 +132,7 @@ def weighted_input(inputs: Tensor, weight: Tensor) -> Tensor:
     steps, batch, _ = inputs.shape
     current = torch.empty(steps, batch, len(weight), dtype=weight.dtype, device=weight.device)
     current[:1] = 0
-    piece = max(1, CHUNK_ELEMENTS // max(1, inputs[:1].numel()))
+    piece = max(1, chunk_elements(inputs.device) // max(1, inputs[:1].numel()))
     for start in range(0, steps - 1, piece):
         stop = min(start + piece, steps - 1)
         torch.matmul(inputs[start:stop].to(weight.dtype), weight.T, out=current[start + 1 : stop + 1])

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from lightning_neuro.st_rsbp import SpikingConvLayer, SpikingPoolLayer, conv_synapses
+from lightning_neuro.st_rsbp import SpikingConvLayer, SpikingPoolLayer, simulate
 from lightning_neuro.st_rsbp.activity import Activity
 from lightning_neuro.st_rsbp.simulate import spikes_from_current
 
@@ -30,7 +30,7 @@ def test_convolutions_work_in_pieces_of_time(monkeypatch):
     post = Activity(layer(x), torch.float64)
     gains = torch.randn(2, 3, 5, 4, dtype=torch.float64)
     whole = [layer(x), synapses.weight_gradient(post, gains, pre), synapses.pull_potential(post, gains, pre)]
-    monkeypatch.setattr(conv_synapses, "CHUNK_ELEMENTS", 7 * 2 * 2 * 7 * 6)
+    monkeypatch.setattr(simulate, "CHUNK_ELEMENTS", 7 * 2 * 2 * 7 * 6)
     parts = [layer(x), synapses.weight_gradient(post, gains, pre), synapses.pull_potential(post, gains, pre)]
     for a, b in zip(whole, parts, strict=True):
         torch.testing.assert_close(a, b)

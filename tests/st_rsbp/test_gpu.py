@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from lightning_neuro.st_rsbp import gpu, kernels, simulate
+from lightning_neuro.st_rsbp import gpu, kernels, potential, simulate
 from lightning_neuro.st_rsbp.simulate import Neuron
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
@@ -55,11 +55,27 @@ def test_i05_traces_of_inputs(dtype):
 
 
 @runs
+@pytest.mark.parametrize("refractory", [0, 1, 4])
+@pytest.mark.parametrize(
+    "rate", [0.05, 0.6]
+)  # at a high rate neurons fire within the refractory time, as forced ones do
+def test_weighed_coefficients_are_those_of_the_reference(refractory, rate, monkeypatch):
+    monkeypatch.setattr(gpu, "WEIGHED_BLOCK", 16)
+    generator = torch.Generator().manual_seed(1)
+    spikes = (torch.rand(30, 3, 21, generator=generator) < rate).to(DEVICE)
+    gains = torch.randn(3, 21, generator=generator, dtype=torch.float64).to(DEVICE)
+    neuron = Neuron(tau_m=9.0, refractory=refractory)
+    expected = potential.weighed(spikes, gains, neuron)
+    torch.testing.assert_close(gpu.weighed(spikes, gains, neuron), expected, rtol=0, atol=1e-14)
+
+
+@runs
 def test_nothing_in_nothing_out():
     current = torch.ones(5, 0, 3, device=DEVICE)
     spikes, traces = gpu.current_forward(current, Neuron(), None, True)
     assert spikes.shape == traces.shape == current.shape
     assert gpu.input_trace(spikes, 64.0, 8.0, torch.float32).shape == current.shape
+    assert gpu.weighed(spikes, current[0], Neuron()).shape == current.shape
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

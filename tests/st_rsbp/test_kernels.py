@@ -28,6 +28,7 @@ def results(inputs, given, **options):
         incoming,
         kernels.weight_gradient(spikes, gains, inputs, lambda: incoming, NEURON, **options),
         kernels.counts(inputs, weight.dtype, **options),
+        kernels.weighed(spikes, gains, NEURON, **options),
         kernels.propagated(spikes, gains, weight, incoming, NEURON, **options),
         kernels.pairwise(spikes, incoming, NEURON, **options),
     ]

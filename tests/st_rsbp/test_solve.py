@@ -36,6 +36,16 @@ def test_i07_slow_or_divergent_iterations_are_left_to_the_factorisation(radius):
     assert torch.equal(solve_adjoint(theta, diagonal, right)[0], exact)
 
 
+@pytest.mark.parametrize("radius", [0.1, 0.5, 0.75])
+def test_i07_more_rounds_looked_at_less_often_solve_the_same_systems(radius):
+    theta, diagonal, right = systems(radius, dtype=torch.float64)
+    diagonal.fill_(1)
+    exact = factorised_(theta.clone(), diagonal, right)
+    torch.testing.assert_close(iterated(theta, diagonal, right, 160, 8), exact, rtol=1e-10, atol=1e-10)
+    assert iterated(theta, diagonal, 4 * right, 7, 8) is None
+    assert iterated(4 / radius * theta, diagonal, right, 160, 8) is None
+
+
 def test_a_sample_without_error_has_no_answer_and_does_not_stop_the_iteration():
     theta, diagonal, right = systems(0.1)
     right[1] = 0

@@ -11,6 +11,7 @@ from lightning_neuro.spiking.encoding.inputs import unit_interval
 
 # MNIST and Fashion-MNIST of the ST-RSBP experiments: a pixel of 255 fires with probability 1/5.5 per step.
 PUBLISHED_MAX_RATE = 1 / 5.5
+CHUNK_ELEMENTS = 1 << 24  # on a GPU, where a launch costs as much as the numbers of a small step
 
 
 class PoissonEncoder(nn.Module):
@@ -104,8 +105,10 @@ class PoissonEncoder(nn.Module):
 
     def _draw(self, rates: Tensor, generator: torch.Generator) -> Tensor:
         spikes = torch.zeros((self.num_steps, *rates.shape), dtype=torch.bool, device=rates.device)
-        for step in spikes[self.first_step :]:  # step by step, because the numbers take four times the spikes' memory
-            torch.lt(torch.rand(rates.shape, device=rates.device, generator=generator), rates, out=step)
+        # A part of the steps at a time, because the numbers take four times the spikes' memory.
+        piece = max(1, (CHUNK_ELEMENTS if rates.is_cuda else 1) // max(1, rates.numel()))
+        for some in spikes[self.first_step :].split(piece):
+            torch.lt(torch.rand(some.shape, device=rates.device, generator=generator), rates, out=some)
         return spikes
 
     def _generator(self, device: torch.device) -> torch.Generator:
