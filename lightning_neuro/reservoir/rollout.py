@@ -13,6 +13,19 @@ from torch import Tensor
 
 Activation = Callable[[Tensor], Tensor]
 
+
+def _softplus(z: Tensor) -> Tensor:
+    return torch.logaddexp(z, torch.zeros_like(z))  # torch's own is a straight line from 20 on
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "identity": torch.Tensor.clone,
+    "relu": torch.relu,
+    "softplus": _softplus,
+}
+
 SPARSE_DENSITY = 0.15  # above, the dense product is faster at nearly all sizes
 SPARSE_UNITS = 400  # one series: sparse products pay from here on
 BATCHED_UNITS, BATCHED_SERIES = 100, 8  # several series: from here on

@@ -1,34 +1,26 @@
 """`TorchReservoir`: a reservoir of reservoirpy as a torch module, for many series at once, on any device."""
 
-from collections.abc import Callable, Collection
-from copy import deepcopy
-from typing import Any, Literal, Self, cast
+from collections.abc import Collection
+from typing import Any, Literal, Self
 
-import numpy as np
 import torch
-from reservoirpy import activationsfunc
-from reservoirpy.nodes import IPReservoir, Reservoir
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from lightning_neuro.common import checks
-from lightning_neuro.reservoir.rollout import Circuit, State, in_place, is_sparse_better, with_gradient
+from lightning_neuro.reservoir.conversion import arguments_of, node_of
+from lightning_neuro.reservoir.rollout import ACTIVATIONS, Circuit, State, in_place, is_sparse_better, with_gradient
+from lightning_neuro.reservoir.torch_checks import (
+    WEIGHTS,
+    check_finite_inputs,
+    checked_inputs,
+    checked_lengths,
+    checked_state,
+    checked_trainable,
+    checked_weights,
+)
 
 Equation = Literal["internal", "external"]
-WEIGHTS = ("W", "Win", "bias", "leak", "gain", "shift")
-
-
-def _softplus(z: Tensor) -> Tensor:
-    return torch.logaddexp(z, torch.zeros_like(z))  # torch's own is a straight line from 20 on
-
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "tanh": torch.tanh,
-    "sigmoid": torch.sigmoid,
-    "identity": torch.Tensor.clone,
-    "relu": torch.relu,
-    "softplus": _softplus,
-}
 
 
 class TorchReservoir(nn.Module):
@@ -94,33 +86,13 @@ class TorchReservoir(nn.Module):
         self.equation = checks.choice(owner, "equation", equation, ("internal", "external"))
         self.truncate = None if truncate is None else checks.integer(owner, "truncate", truncate, at_least=1)
         self.sparse = None if sparse is None else checks.flag(owner, "sparse", sparse)
-        weights = _dense(W)
-        if weights.ndim != 2 or weights.shape[0] != weights.shape[1]:
-            raise ValueError(f"{owner}: W must be square, got shape {tuple(weights.shape)}.")
-        dtype = weights.dtype if dtype is None else dtype
-        if dtype not in (torch.float32, torch.float64):
-            raise ValueError(f"{owner}: dtype must be torch.float32 or torch.float64, got {dtype}.")
-        units = len(weights)
-        into = _dense(Win)
-        if into.ndim != 2 or len(into) != units:
-            raise ValueError(f"{owner}: Win must be ({units}, K), got shape {tuple(into.shape)}.")
-        given = {"W": weights, "Win": into}
-        vectors = (("bias", bias), ("leak", leak), ("gain", gain), ("shift", shift))
-        given |= {name: _vector(owner, name, value, units) for name, value in vectors}
-        learnt = _trainable(owner, trainable)
-        for name, value in given.items():
-            if not bool(value.isfinite().all()):
-                raise ValueError(
-                    f"{owner}: {name} must be finite, got nan or inf. A nilpotent W, whose spectral radius is 0, "
-                    "cannot be scaled to another one."
-                )
-            kept = value.to(dtype).clone()
+        learnt = checked_trainable(owner, trainable)
+        vectors = {"bias": bias, "leak": leak, "gain": gain, "shift": shift}
+        for name, value in checked_weights(owner, W, Win, vectors, dtype).items():
             if name in learnt:
-                setattr(self, name, nn.Parameter(kept))
+                setattr(self, name, nn.Parameter(value))
             else:
-                self.register_buffer(name, kept)
-        if not bool(((self.leak >= 0) & (self.leak <= 1)).all()):
-            raise ValueError(f"{owner}: leak must be from 0 to 1, got {self.leak.min():g} to {self.leak.max():g}.")
+                self.register_buffer(name, value)
 
     @classmethod
     def from_node(
@@ -138,60 +110,11 @@ class TorchReservoir(nn.Module):
             TypeError: not such a node.
             ValueError: not initialised and no `input_dim`, or an activation that is not known here.
         """
-        if any(not hasattr(node, name) for name in ("W", "Win", "bias", "lr", "activation")):
-            raise TypeError(
-                f"{cls.__name__}.from_node: expected a reservoir with W, Win, bias, lr and activation, got "
-                f"{type(node).__name__}."
-            )
-        if not node.initialized:
-            width = node.input_dim if input_dim is None else input_dim
-            if width is None:
-                raise ValueError(
-                    f"{cls.__name__}.from_node: the node has drawn no weights yet. Give input_dim, or run it."
-                )
-            node = deepcopy(node)
-            node.initialize(np.zeros((1, width)))
-        name = getattr(node.activation, "__name__", repr(node.activation))
-        checks.choice(f"{cls.__name__}.from_node", "activation", name, ACTIVATIONS)
-        external = isinstance(node, IPReservoir) or getattr(node, "equation", "internal") == "external"
-        return cls(
-            node.W,
-            node.Win,
-            bias=node.bias,
-            leak=node.lr,
-            gain=getattr(node, "a", 1.0),
-            shift=getattr(node, "b", 0.0),
-            activation=name,
-            equation="external" if external else "internal",
-            dtype=dtype,
-            **options,
-        )
+        return cls(**arguments_of(f"{cls.__name__}.from_node", node, input_dim), dtype=dtype, **options)
 
     def to_node(self) -> Any:
         """Return a reservoirpy node that computes the same: a `Reservoir`; with gains, a `SelfOrganizingReservoir`."""
-        arrays = {name: getattr(self, name).detach().cpu().double().numpy().copy() for name in WEIGHTS}
-        leak = arrays["leak"]
-        options: dict[str, Any] = {
-            "units": self.units,
-            "W": arrays["W"],
-            "Win": arrays["Win"],
-            "bias": arrays["bias"],
-            "lr": float(leak[0]) if (leak == leak[0]).all() else leak,
-            "activation": getattr(activationsfunc, self.activation),
-            "input_dim": self.input_dim,
-        }
-        plain = (arrays["gain"] == 1).all() and (arrays["shift"] == 0).all()
-        node: Any
-        if plain and self.equation == "internal":
-            node = Reservoir(**options)
-        else:
-            from lightning_neuro.reservoir.node import SelfOrganizingReservoir
-
-            node = SelfOrganizingReservoir(equation=cast("Any", self.equation), **options)
-        node.initialize(np.zeros((1, self.input_dim)))
-        if not isinstance(node, Reservoir) or hasattr(node, "a"):
-            node.a, node.b = arrays["gain"], arrays["shift"]
-        return node
+        return node_of({name: getattr(self, name) for name in WEIGHTS}, self.activation, self.equation)
 
     def map(self) -> Any:
         """Return the node of `to_node`, which measures read as one step of a map."""
@@ -253,16 +176,15 @@ class TorchReservoir(nn.Module):
             found, last = self.run(padded, state, stops)
             return pack_padded_sequence(found, stops, batch_first=True, enforce_sorted=False), last
         owner = type(self).__name__
-        series = self._checked(owner, inputs)
+        series = checked_inputs(owner, inputs, self.input_dim).to(self.W)
         batch, steps, _ = series.shape
-        begin = self._begin(owner, state, batch)
+        external = self.equation == "external"
+        begin = self.start(batch) if state is None else checked_state(owner, state, batch, self.W, with_net=external)
         if lengths is not None:
-            lengths = _lengths(owner, lengths, batch, steps).to(series.device)
+            lengths = checked_lengths(owner, lengths, batch, steps).to(series.device)
             padding = torch.arange(steps, device=series.device) >= lengths[:, None]
             series = series.masked_fill(padding[..., None], 0)
-        if not bool(series.isfinite().all()):
-            column = int((~series.isfinite()).flatten(0, 1).any(0).nonzero()[0])
-            raise ValueError(f"{owner}: inputs must be finite, got nan or inf in column {column}. Fill or cut the gap.")
+        check_finite_inputs(owner, series)
         with torch.autocast(series.device.type, enabled=False):
             states, last = self._unrolled(series, begin, lengths)
         if not bool(states[:, -1:].isfinite().all()):
@@ -316,57 +238,6 @@ class TorchReservoir(nn.Module):
         weights = self.W if factor is None else factor[:, None] * self.W
         into = self.Win if factor is None else factor[:, None] * self.Win
         return Circuit(weights, leak, activation, *gains), into, offset
-
-    def _checked(self, owner: str, inputs: Any) -> Tensor:
-        if not isinstance(inputs, Tensor) or inputs.is_complex():
-            raise TypeError(f"{owner}: inputs must be a tensor of real numbers, got {type(inputs).__name__}.")
-        if inputs.ndim not in (2, 3) or inputs.shape[-1] != self.input_dim:
-            width = self.input_dim
-            raise ValueError(f"{owner}: inputs must be (B, T, {width}) or (T, {width}), got {tuple(inputs.shape)}.")
-        return (inputs if inputs.ndim == 3 else inputs[None]).to(self.W)
-
-    def _begin(self, owner: str, state: State | None, batch: int) -> State:
-        if state is None:
-            return self.start(batch)
-        parts = State(*state)
-        needed = parts if self.equation == "external" else parts[:1]
-        for part in needed:
-            if part is None or part.shape != (batch, self.units):
-                found = None if part is None else tuple(part.shape)
-                raise ValueError(
-                    f"{owner}: state must hold tensors ({batch}, {self.units}), got {found}. Start from .start(B)."
-                )
-        return State(parts.out.to(self.W), None if parts.net is None else parts.net.to(self.W))
-
-
-def _dense(matrix: Any) -> Tensor:
-    if hasattr(matrix, "toarray"):
-        matrix = matrix.toarray()
-    found = matrix.detach() if isinstance(matrix, Tensor) else torch.as_tensor(np.array(matrix))
-    if found.layout != torch.strided:
-        found = found.to_dense()
-    return found if found.is_floating_point() else found.double()
-
-
-def _vector(owner: str, name: str, value: Any, units: int) -> Tensor:
-    found = _dense(value)
-    if found.numel() not in (1, units):
-        raise ValueError(f"{owner}: {name} must be a number or ({units},), got shape {tuple(found.shape)}.")
-    return found.reshape(-1).expand(units).contiguous()
-
-
-def _trainable(owner: str, trainable: bool | Collection[str]) -> Collection[str]:
-    if isinstance(trainable, bool):
-        return WEIGHTS if trainable else ()
-    names = (trainable,) if isinstance(trainable, str) else trainable
-    return [checks.choice(owner, "trainable", name, WEIGHTS) for name in names]
-
-
-def _lengths(owner: str, lengths: Any, batch: int, steps: int) -> Tensor:
-    found = torch.as_tensor(lengths)
-    if found.shape != (batch,) or found.is_floating_point() or bool(((found < 0) | (found > steps)).any()):
-        raise ValueError(f"{owner}: lengths must be {batch} whole numbers from 0 to {steps}, got {found.tolist()}.")
-    return found
 
 
 def _last(states: Tensor, start: Tensor, lengths: Tensor | None) -> Tensor:
