@@ -1,6 +1,7 @@
 """Measures of reservoirs and of series: each returns a `Measure`."""
 
 from lightning_neuro.reservoir.measures.budget import information_budget
+from lightning_neuro.reservoir.measures.capacity import linear_memory_capacity, memory_capacity
 from lightning_neuro.reservoir.measures.complexity import statistical_complexity
 from lightning_neuro.reservoir.measures.entropy import entropy
 from lightning_neuro.reservoir.measures.fisher import fisher_memory
@@ -24,6 +25,8 @@ __all__ = [
     "input_information",
     "kernel_rank",
     "linear_gaussian_information",
+    "linear_memory_capacity",
+    "memory_capacity",
     "mutual_information",
     "predictive_information",
     "similar_streams",

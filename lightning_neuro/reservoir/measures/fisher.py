@@ -49,11 +49,8 @@ def fisher_memory(
     (2.928968, [1.0, 0.5])
     """
     owner = "fisher_memory"
-    weights, v, linearised = _linear(owner, reservoir, win, column)
+    weights, v, linearised = linear_parts(owner, reservoir, win, column)
     units = len(weights)
-    radius = float(np.abs(np.linalg.eigvals(weights)).max())
-    if radius >= STABLE:
-        raise ValueError(f"{owner}: the spectral radius of W must be below 1, got {radius:.4g}. Scale W down.")
     last = 2 * units if max_delay is None else checks.integer(owner, "max_delay", max_delay, at_least=0)
     covariance = solve_discrete_lyapunov(weights, _noise(owner, noise, units))
     factor = cho_factor(covariance)
@@ -69,16 +66,30 @@ def fisher_memory(
     )
 
 
-def _linear(owner: str, reservoir: Any, win: npt.ArrayLike | None, column: int) -> tuple[Array, Array, bool]:
-    """Return W, v, and whether a non-linear reservoir was taken as linear."""
-    if win is not None:
-        matrix = reservoir.toarray() if issparse(reservoir) else reservoir
-        weights, v = np.asarray(matrix, np.float64), np.asarray(win, np.float64).ravel()
-        if weights.ndim != 2 or weights.shape[0] != weights.shape[1]:
-            raise ValueError(f"{owner}: W must be square, got shape {weights.shape}.")
-        if v.shape != (len(weights),):
-            raise ValueError(f"{owner}: win must have {len(weights)} entries as W has rows, got {v.size}.")
-        return weights, v, False
+def linear_parts(owner: str, reservoir: Any, win: npt.ArrayLike | None, column: int) -> tuple[Array, Array, bool]:
+    """Return W, v, and whether a non-linear reservoir was taken as linear.
+
+    Raises:
+        ValueError: W is not square, its spectral radius is 1 or more, or v has another length.
+    """
+    weights, v = _about_rest(owner, reservoir, column) if win is None else _given(owner, reservoir, win)
+    radius = float(np.abs(np.linalg.eigvals(weights)).max())
+    if radius >= STABLE:
+        raise ValueError(f"{owner}: the spectral radius of W must be below 1, got {radius:.4g}. Scale W down.")
+    return weights, v, win is None
+
+
+def _given(owner: str, reservoir: Any, win: npt.ArrayLike) -> tuple[Array, Array]:
+    matrix = reservoir.toarray() if issparse(reservoir) else reservoir
+    weights, v = np.asarray(matrix, np.float64), np.asarray(win, np.float64).ravel()
+    if weights.ndim != 2 or weights.shape[0] != weights.shape[1]:
+        raise ValueError(f"{owner}: W must be square, got shape {weights.shape}.")
+    if v.shape != (len(weights),):
+        raise ValueError(f"{owner}: win must have {len(weights)} entries as W has rows, got {v.size}.")
+    return weights, v
+
+
+def _about_rest(owner: str, reservoir: Any, column: int) -> tuple[Array, Array]:
     system = as_map(reservoir, np.zeros((1, 1)), owner=owner)
     rest, nothing = np.zeros(system.units), np.zeros(getattr(system, "Win", np.zeros((1, 1))).shape[1])
     checks.integer(owner, "column", column, at_least=0, at_most=len(nothing) - 1)
@@ -86,7 +97,7 @@ def _linear(owner: str, reservoir: Any, win: npt.ArrayLike | None, column: int) 
     # The response to a small input, by the same differences for every kind of map.
     small = 1e-6 * np.eye(len(nothing))[column]
     v = (system.step(rest, small) - system.step(rest, -small)) / 2e-6
-    return np.asarray(weights), np.asarray(v), True
+    return np.asarray(weights), np.asarray(v)
 
 
 def _noise(owner: str, noise: float | npt.ArrayLike, units: int) -> Array:
