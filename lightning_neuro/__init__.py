@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lightning_neuro.gradient_activation import GradientActivation, GradientActivationOptimizer
     from lightning_neuro.gradient_rewiring import DeepRewiring, GradientRewiring
-    from lightning_neuro.reservoir import SelfOrganizingReservoir, TorchReservoir
+    from lightning_neuro.reservoir import ReservoirModule, SelfOrganizingReservoir, TorchReservoir
     from lightning_neuro.safe_mutation import SafeMutation
     from lightning_neuro.spectral_rnn import SpectralBiRNN, SpectralInit, SpectralRNN
     from lightning_neuro.spiking import SpikingStateReset
@@ -23,6 +23,7 @@ __all__ = [
     "GradientActivation",
     "GradientActivationOptimizer",
     "GradientRewiring",
+    "ReservoirModule",
     "SafeMutation",
     "SelfOrganizingReservoir",
     "SpectralBiRNN",
@@ -38,6 +39,7 @@ _FOLDERS = {
     "GradientActivation": "gradient_activation",
     "GradientActivationOptimizer": "gradient_activation",
     "GradientRewiring": "gradient_rewiring",
+    "ReservoirModule": "reservoir",
     "STRSBP": "st_rsbp",
     "SafeMutation": "safe_mutation",
     "SelfOrganizingReservoir": "reservoir",
