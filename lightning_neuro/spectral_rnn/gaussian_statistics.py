@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 from scipy import linalg
 
-from lightning_neuro.spectral_rnn.series import Array, usable_steps
+from lightning_neuro.spectral_rnn.series import Array, rows_at, usable_steps
 
 SMALLEST_EIGENVALUE = 1e-10
 """Of a correlation matrix, or of a covariance relative to another: below, data count as degenerate."""
@@ -47,7 +47,7 @@ class GaussianStatistics:
             statistics.accumulate(x)
         return statistics
 
-    def accumulate(self, x: Array, size: int = 4096) -> None:
+    def accumulate(self, x: Array, size: int = 1024) -> None:
         """Add the pairs of one series, or of a chunk whose first row repeats the last of the chunk before."""
         for start in range(0, len(x) - 1, size):
             part = x[start : start + size + 1]
@@ -56,10 +56,18 @@ class GaussianStatistics:
                 continue
             if self.origin is None:
                 self.origin = part[now[0]].copy()
-            both = np.hstack([part[now - 1] - self.origin, part[now] - self.origin])
-            self.pairs += len(now)
-            self.total += both.sum(axis=0)
-            self.products += both.T @ both
+            self._add(rows_at(part, now, -1) - self.origin, rows_at(part, now) - self.origin)
+
+    def _add(self, before: Array, now: Array) -> None:
+        early, late, ones = slice(None, self.width), slice(self.width, None), np.ones(len(now))
+        self.pairs += len(now)
+        self.total[early] += ones @ before
+        self.total[late] += ones @ now
+        crossed = now.T @ before
+        self.products[early, early] += before.T @ before
+        self.products[late, late] += now.T @ now
+        self.products[late, early] += crossed
+        self.products[early, late] += crossed.T
 
     def merge(self, other: "GaussianStatistics") -> None:
         """Add the sums of somebody else."""

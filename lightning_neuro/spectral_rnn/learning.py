@@ -22,7 +22,7 @@ from lightning_neuro.spectral_rnn.linear import recover_linear
 from lightning_neuro.spectral_rnn.model import PolynomialModel, degree
 from lightning_neuro.spectral_rnn.moment_kinds import FirstMoments, Moment
 from lightning_neuro.spectral_rnn.options import Options
-from lightning_neuro.spectral_rnn.passes import Passes, batches, joined
+from lightning_neuro.spectral_rnn.passes import Passes, batches, pieces
 from lightning_neuro.spectral_rnn.readout_fit import refit_readout
 from lightning_neuro.spectral_rnn.recovery import InputRecovery, recover_input_weights
 from lightning_neuro.spectral_rnn.refinement import Refined, refine
@@ -120,7 +120,8 @@ def _accumulated(
 ) -> MomentAccumulator:
     sums = MomentAccumulator(score, moments, offset=offset, interior=interior)
     for batch in batches(source):
-        sums.add(joined(batch))
+        for piece in pieces(batch):
+            sums.add(piece)
     return sums
 
 

@@ -143,5 +143,5 @@ class OutputMoment:
     def __call__(self, y: Array, components: Components, steps: Steps, weights: Array | None) -> tuple[Array, float]:
         """Return the sum and the weight that it holds."""
         weighted = y if weights is None else y * weights[:, None]
-        total = np.hstack([weighted.sum(axis=0)[:, None], weighted.T @ y])
+        total = np.hstack([(np.ones(len(y)) @ weighted)[:, None], weighted.T @ y])
         return total, float(len(y) if weights is None else weights.sum())

@@ -12,7 +12,7 @@ import numpy as np
 from lightning_neuro.spectral_rnn.score import Components, LocalScore
 from lightning_neuro.spectral_rnn.series import Array, Steps
 
-BLOCK = 1024
+BLOCK = 512
 """Steps at a time: their scores and products stay in a processor's second cache."""
 
 
@@ -35,8 +35,10 @@ def second_moment(y: Array, components: Components, weights: Array | None = None
     width = components[0].end.shape[1]
     total = np.zeros((y.shape[1], width, width))
     for weighted, local in _parts(y, components, weights):
-        for output, column in zip(total, weighted.T, strict=True):
-            output += (local.end * column[:, None]).T @ local.end
+        # Steps last: the weighing runs along memory, and one product serves all outputs.
+        scores = np.ascontiguousarray(local.end.T)
+        stacked = np.ascontiguousarray(weighted.T)[:, None] * scores
+        total += (stacked.reshape(-1, scores.shape[1]) @ scores.T).reshape(total.shape)
         total -= _weighted_precision(weighted, local.P11)
     return (total + total.swapaxes(1, 2)) / 2, _count(y, weights)
 
@@ -219,7 +221,7 @@ def _grams(weighted: Array, values: Array) -> Array:
 
 def _weighted_precision(weighted: Array, precision: Array) -> Array:
     if precision.ndim == 2:
-        return weighted.sum(axis=0)[:, None, None] * precision
+        return (np.ones(len(weighted)) @ weighted)[:, None, None] * precision
     return (weighted.T @ precision.reshape(len(precision), -1)).reshape(-1, *precision.shape[1:])
 
 

@@ -7,9 +7,11 @@ from typing import Any, Protocol, Self, TypeVar
 import numpy as np
 from joblib import Parallel, delayed
 
-from lightning_neuro.spectral_rnn.series import Series, drop_exploded
+from lightning_neuro.spectral_rnn.series import Series, all_finite, drop_exploded
 
 BATCH = 65_536
+LONG = 4096
+"""A stretch of so many steps is worth a call of its own; joining it with others would only copy it."""
 
 
 class Mergeable(Protocol):
@@ -118,6 +120,18 @@ def joined(batch: Sequence[Series]) -> Series:
     return Series(np.concatenate(xs[:-1]), np.concatenate(ys[:-1]), np.concatenate(weights[:-1]) if weighted else None)
 
 
+def pieces(batch: Sequence[Series]) -> list[Series]:
+    """Return a batch for sums over steps: long stretches as they are, all short ones joined to one.
+
+    >>> short, long = (Series(np.zeros((size, 1)), np.ones((size, 1))) for size in (2, LONG))
+    >>> [len(piece) for piece in pieces([short, long, short])]
+    [4096, 5]
+    """
+    long = [series for series in batch if len(series) >= LONG]
+    short = [series for series in batch if len(series) < LONG]
+    return [*long, joined(short)] if short else long
+
+
 def stretches(series: Series) -> list[Series]:
     """Cut a series at the steps whose inputs are missing.
 
@@ -125,8 +139,8 @@ def stretches(series: Series) -> list[Series]:
     >>> [part.x.ravel().tolist() for part in stretches(Series(x, x))]
     [[1.0], [3.0, 4.0]]
     """
-    sound = np.isfinite(series.x).all(axis=1)
-    if sound.all():
+    if all_finite(series.x):
         return [series]
+    sound = np.isfinite(series.x).all(axis=1)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], sound, [False]]).astype(np.int8)))
     return [series.part(start, stop) for start, stop in zip(edges[::2], edges[1::2], strict=True)]

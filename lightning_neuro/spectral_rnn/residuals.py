@@ -9,7 +9,7 @@ import numpy as np
 
 from lightning_neuro.spectral_rnn.accumulate import MomentAccumulator
 from lightning_neuro.spectral_rnn.moment_kinds import Moment
-from lightning_neuro.spectral_rnn.passes import Passes, batches, joined
+from lightning_neuro.spectral_rnn.passes import Passes, batches, pieces
 from lightning_neuro.spectral_rnn.score import ScoreModel
 from lightning_neuro.spectral_rnn.series import Array, Series
 
@@ -105,6 +105,6 @@ def _sum(
                 left.append(Series(series.x, series.y - predicted, series.weights))
             else:
                 sums.exploded += len(series)
-        if left:
-            sums.moments.add(joined(left))
+        for piece in pieces(left):
+            sums.moments.add(piece)
     return sums

@@ -7,7 +7,7 @@ import numpy as np
 
 from lightning_neuro.spectral_rnn.gaussian_statistics import GaussianStatistics
 from lightning_neuro.spectral_rnn.passes import stretches
-from lightning_neuro.spectral_rnn.series import Array, Series, drop_exploded
+from lightning_neuro.spectral_rnn.series import Array, Series, all_finite, drop_exploded
 
 SAMPLE = 20_000
 
@@ -98,13 +98,14 @@ class Survey:
                 self.sample.append(x[:wanted].copy())
 
     def _add_outputs(self, stretch: Series) -> None:
-        kept = np.isfinite(stretch.y).all(axis=1)
+        y = stretch.y
         if stretch.weights is not None:
-            kept &= stretch.weights > 0
-        y = stretch.y[kept]
+            y = y[stretch.weights > 0]
+        if not all_finite(y):
+            y = y[np.isfinite(y).all(axis=1)]
         if len(y):
             centred = y - y[0]
-            self._add_sums(len(y), y[0], centred.sum(axis=0), centred.T @ centred)
+            self._add_sums(len(y), y[0], np.ones(len(y)) @ centred, centred.T @ centred)
 
     def _add_sums(self, count: int, origin: Array, total: Array, products: Array) -> None:
         if not self.n_steps:
