@@ -76,7 +76,7 @@ class MomentAccumulator:
         *,
         offset: Array | None = None,
         interior: bool = False,
-        block: int = 2048,
+        block: int = 4096,
     ) -> None:
         if not isinstance(score, ScoreModel):
             raise TypeError(

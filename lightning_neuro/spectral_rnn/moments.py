@@ -12,7 +12,7 @@ import numpy as np
 from lightning_neuro.spectral_rnn.score import Components, LocalScore
 from lightning_neuro.spectral_rnn.series import Array, Steps
 
-BLOCK = 512
+BLOCK = 1024
 """Steps at a time: their scores and products stay in a processor's second cache."""
 
 
