@@ -88,10 +88,15 @@ def batches(source: Iterable[Series], steps: int = BATCH) -> Iterator[list[Serie
     >>> [[len(stretch) for stretch in batch] for batch in batches([Series(x, x), Series(x, x + np.inf)])]
     [[1, 2]]
     """
+    yield from gathered((series for series in source if drop_exploded([series])[0]), steps)
+
+
+def gathered(source: Iterable[Series], steps: int = BATCH) -> Iterator[list[Series]]:
+    """Yield the same as `batches` for series that are known to be sound."""
     batch: list[Series] = []
     size = 0
     for series in source:
-        for stretch in stretches(series) if drop_exploded([series])[0] else ():
+        for stretch in stretches(series):
             batch.append(stretch)
             size += len(stretch)
             if size >= steps:

@@ -66,8 +66,8 @@ class StreamLearner:
                 would be too large to hold.
         """
         series = as_series("StreamLearner", x, y, weights=weights)
+        self._seen.add(series)
         for one in series:
-            self._seen.add(one)
             if sum(map(len, self.sample)) < SAMPLE:
                 self.sample.append(Series(one.x.copy(), one.y.copy(), one.weights))
         if self._sums is None:

@@ -1,12 +1,12 @@
 """The first pass over the data: what the score is fitted by, and the mean and covariance of the outputs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from lightning_neuro.spectral_rnn.gaussian_statistics import GaussianStatistics
-from lightning_neuro.spectral_rnn.passes import stretches
+from lightning_neuro.spectral_rnn.passes import gathered, pieces
 from lightning_neuro.spectral_rnn.series import Array, Series, all_finite, drop_exploded
 
 SAMPLE = 20_000
@@ -21,7 +21,7 @@ class Survey:
         n_series: how many series there were, the dropped ones among them.
         n_dropped: how many held a number that is infinite or has exploded.
         n_steps: steps with inputs and outputs.
-        sample: inputs of about the first 20000 steps, to look at the score with.
+        sample: inputs of about the first 20000 steps, to look at the score with; a row of NaN between two series.
         output_total: sum of y relative to the first one seen, `(Dy,)`.
         output_products: sum of its outer products.
     """
@@ -35,18 +35,15 @@ class Survey:
     output_total: Array = field(default_factory=lambda: np.zeros(0))
     output_products: Array = field(default_factory=lambda: np.zeros((0, 0)))
 
-    def add(self, series: Series) -> None:
-        """Add one series."""
-        self.n_series += 1
-        if not drop_exploded([series])[0]:
-            self.n_dropped += 1
-            return
-        if self.inputs is None:
-            self.inputs = GaussianStatistics.empty(series.x.shape[1])
-        for stretch in stretches(series):
-            self.inputs.accumulate(stretch.x)
-            self._sample([stretch.x])
-            self._add_outputs(stretch)
+    def add(self, source: Iterable[Series]) -> None:
+        """Add series."""
+        for batch in gathered(self._sound(source)):
+            for piece in pieces(batch):
+                if self.inputs is None:
+                    self.inputs = GaussianStatistics.empty(piece.x.shape[1])
+                self.inputs.accumulate(piece.x)
+                self._sample([piece.x])
+                self._add_outputs(piece)
 
     def merge(self, other: "Survey") -> None:
         """Add the sums of another part of the data."""
@@ -91,6 +88,14 @@ class Survey:
             )
         return self.inputs
 
+    def _sound(self, source: Iterable[Series]) -> Iterator[Series]:
+        for series in source:
+            self.n_series += 1
+            if drop_exploded([series])[0]:
+                yield series
+            else:
+                self.n_dropped += 1
+
     def _sample(self, inputs: list[Array]) -> None:
         for x in inputs:
             wanted = SAMPLE - sum(map(len, self.sample))
@@ -127,6 +132,5 @@ def survey(source: Iterable[Series]) -> Survey:
     (2, 1, [2.0], [[1.0]])
     """
     found = Survey()
-    for series in source:
-        found.add(series)
+    found.add(source)
     return found
