@@ -5,6 +5,7 @@ from lightning_neuro.reservoir.measures.capacity import linear_memory_capacity, 
 from lightning_neuro.reservoir.measures.complexity import statistical_complexity
 from lightning_neuro.reservoir.measures.entropy import entropy
 from lightning_neuro.reservoir.measures.fisher import fisher_memory
+from lightning_neuro.reservoir.measures.information_processing import information_processing_capacity
 from lightning_neuro.reservoir.measures.linear_gaussian import linear_gaussian_information
 from lightning_neuro.reservoir.measures.mutual_information import input_information, mutual_information
 from lightning_neuro.reservoir.measures.predictive import excess_entropy, predictive_information
@@ -22,6 +23,7 @@ __all__ = [
     "fisher_memory",
     "generalization_rank",
     "information_budget",
+    "information_processing_capacity",
     "input_information",
     "kernel_rank",
     "linear_gaussian_information",

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -31,6 +31,8 @@ class Measure:
         curve: `(L,)`, or `(S, L)` for several lines, such as the capacity at each delay.
         curve_at: `(L,)`, where the curve was measured.
         curve_label: what `curve_at` is.
+        curve_names: of the lines, S of them or none.
+        stacked: whether lines are parts of a whole, to be drawn on top of each other.
         null: values where there is nothing to be found, such as under permutations; permutations first.
         p_value: chance of such a value where there is nothing to be found, in the shape of `value`.
         params: what it was measured with.
@@ -47,6 +49,8 @@ class Measure:
     curve: Array | None = None
     curve_at: Array | None = None
     curve_label: str = ""
+    curve_names: tuple[str, ...] = ()
+    stacked: bool = False
     null: Array | None = None
     p_value: float | Array | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -86,8 +90,7 @@ class Measure:
         >>> Measure("exponent", -np.inf).to_dict()["value"]
         '-inf'
         """
-        names = ("name", "value", "unit", "curve", "curve_at", "curve_label", "null", "p_value", "params", "details")
-        return {name: _plain(getattr(self, name)) for name in names}
+        return {part.name: _plain(getattr(self, part.name)) for part in fields(self)}
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Draw the curve; else a heat map of pairs, a histogram of `null` with the value, or the values per unit.
@@ -121,8 +124,18 @@ class Measure:
         lines = np.atleast_2d(np.asarray(self.curve, dtype=float))
         at = np.arange(lines.shape[1]) if self.curve_at is None else np.asarray(self.curve_at)
         marker = "." if lines.shape[1] <= 60 else ""
+        below = np.zeros(lines.shape[1])
         for index, line in enumerate(lines):
-            axes.plot(at, line, marker=marker, color=plotting.SERIES[index % len(plotting.SERIES)], linewidth=1.5)
+            look: dict[str, Any] = {"color": plotting.SERIES[index % len(plotting.SERIES)]}
+            look["label"] = self.curve_names[index] if self.curve_names else None
+            if self.stacked:
+                again = index // len(plotting.SERIES)
+                axes.bar(at, line, bottom=below, hatch="/" * again, width=0.8, **look)
+                below = below + line
+            else:
+                axes.plot(at, line, marker=marker, linewidth=1.5, **look)
+        if self.curve_names:
+            axes.legend(frameon=False)
         axes.set_xlabel(self.curve_label)
         axes.set_ylabel(quantity)
 

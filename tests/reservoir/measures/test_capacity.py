@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reservoirpy.nodes import Reservoir
 
-from lightning_neuro import TorchReservoir
 from lightning_neuro.reservoir.measures.capacity import linear_memory_capacity, memory_capacity
+from lightning_neuro.reservoir.torch import TorchReservoir
 
 
 def noise(steps, seed=0):
