@@ -24,10 +24,11 @@ from side_by_side import Row, in_turns, rows, table
 from spectral_rnn_errors import SIZES, drawn
 
 from lightning_neuro.spectral_rnn.alarms import SpectralWarning
-from lightning_neuro.spectral_rnn.learning import learn, prepare
+from lightning_neuro.spectral_rnn.learning import learn
 from lightning_neuro.spectral_rnn.moment_kinds import MixedContraction, SecondMoment
 from lightning_neuro.spectral_rnn.options import Options
 from lightning_neuro.spectral_rnn.passes import SerialPasses
+from lightning_neuro.spectral_rnn.prepared import prepare
 from lightning_neuro.spectral_rnn.score import ScoreModel
 from lightning_neuro.spectral_rnn.series import Series
 

@@ -90,7 +90,7 @@ class MomentAccumulator:
         before, self._after = score.reach(interior=interior)
         self._before = before + max(moment.context for moment in self.moments.values())
         self.totals: dict[str, Array] = {}
-        self.n_dropped = 0
+        self.n_dropped = self.n_steps = self.n_missing = 0
         self._tail: Series | None = None
         self._exploded = False
 
@@ -123,6 +123,7 @@ class MomentAccumulator:
         if self._exploded:
             self.n_dropped += 1
             return
+        self._count_missing(series)
         if self._tail is not None:
             series = _joined(self._tail, series)
         for part in blocks(series, self.block, self._before, self._after):
@@ -142,6 +143,7 @@ class MomentAccumulator:
         for name, total in other.totals.items():
             self._total(name, total)
         self.n_dropped += other.n_dropped
+        self.n_steps, self.n_missing = self.n_steps + other.n_steps, self.n_missing + other.n_missing
         self._end_series()
 
     def finalize(self) -> Moments:
@@ -156,7 +158,8 @@ class MomentAccumulator:
             if not count > 0:
                 raise ValueError(
                     f"MomentAccumulator: the moment {name!r} needs stretches of at least {shortest} "
-                    "finite steps with outputs and weights above 0, got none. Give longer series."
+                    f"finite steps with outputs and weights above 0, got none in {self.n_steps} steps, "
+                    f"{self.n_missing} of them with a NaN in x or y. Give longer series, or data with fewer gaps."
                 )
         means = {name: self.totals[name] / count for name, count in counts.items()}
         outputs = means.pop(OUTPUTS)
@@ -164,6 +167,12 @@ class MomentAccumulator:
         covariance = outputs[:, 1:] - np.outer(mean, mean)
         shifted = mean if self.offset is None else mean + self.offset
         return Moments(means, counts, shifted, (covariance + covariance.T) / 2, self.n_dropped)
+
+    def _count_missing(self, series: Series) -> None:
+        self.n_steps += len(series)
+        if not (all_finite(series.x) and all_finite(series.y)):
+            known = np.isfinite(series.x).all(axis=1) & np.isfinite(series.y).all(axis=1)
+            self.n_missing += len(series) - int(known.sum())
 
     def _end_series(self) -> None:
         self._tail, self._exploded = None, False

@@ -2,16 +2,26 @@
 
 PARALLEL = 0.98
 """Cosine of two rows of A2 above which their neurons mix."""
+OUTLIER_SHARE = 0.5
+"""Share of a column's variance that a single step must not carry."""
 LARGEST_Z = 6.0
 """Largest |z| of an identity of the score that passes."""
 BROKEN = {
     "first": "the mean is off",
     "second": "the covariance is off",
     "present": "the score does not belong to these inputs",
-    "past": "the inputs remember more than the score knows; try GaussianAR1Score",
-    "fourth": "the inputs are not distributed as the score says; try MixtureScore",
+    "past": "the inputs remember more than the score knows",
+    "fourth": "the inputs are not distributed as the score says",
 }
 """What it means if one of the identities of a score is broken."""
+MEMORY_ADVICE = {
+    "IIDGaussianScore": "; try GaussianAR1Score",
+    "MixtureScore": "; try GaussianAR1Score",
+    "GaussianAR1Score": ", which knows one step; thin the series out, or give a score model of longer memory",
+}
+"""What to try where the inputs remember, by the type of the score."""
+SHAPE_ADVICE = {"IIDGaussianScore": "; try MixtureScore", "GaussianAR1Score": "; try MixtureScore"}
+"""What to try where the distribution is another, by the type of the score."""
 
 
 class SpectralWarning(UserWarning):
@@ -32,6 +42,10 @@ class VanishingMomentWarning(SpectralWarning):
 
 class DroppedSequencesWarning(SpectralWarning):
     """Sequences were left out, because they are not finite."""
+
+
+class OutlierWarning(SpectralWarning):
+    """A single number carries most of the variance of its column."""
 
 
 class UnstableRecurrenceWarning(SpectralWarning):

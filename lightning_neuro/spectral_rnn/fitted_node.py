@@ -39,7 +39,7 @@ class FittedNode(ParallelNode):
 
     def _prepare_node(self, options: Options, max_abs_state: float | None, name: str | None) -> None:
         self.options, self.name = options, name
-        for field in ("units", "activation", "score", "u_method", "refine", "seed"):
+        for field in ("units", "activation", "score", "u_method", "refine", "y_clip", "order", "seed"):
             setattr(self, field, getattr(options, field))
         self.max_abs_state = checked_limit(type(self).__name__, max_abs_state)
         self.state: State = {}

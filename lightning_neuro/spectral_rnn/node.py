@@ -35,6 +35,11 @@ class SpectralRNN(FittedNode):
         u_method: "mixed" (ours, the more accurate) or "s4" (by the fourth-order score, following the paper).
         refine: most steps of residual-corrected refinement, which is ours; 0 for moments alone.
         fit_initial_state: whether the state before the first step is fitted as well, by the first ten outputs.
+        y_clip: None, or a quantile such as 0.999, against outliers in y: moments see outputs cut at it and at its
+            counterpart; refinement sees residuals cut at the distance of the two, so that large outputs which the
+            network explains stay whole.
+        order: None for the moment of the activation; "auto" goes on to the third one, and a cubic network, where the
+            second vanishes as for tanh.
         max_abs_state: in `run`: None: a state beyond 1e6 is an error; a number: states are cut at it.
         n_restarts: random starts of the decomposition.
         seed: of these.
@@ -78,6 +83,8 @@ class SpectralRNN(FittedNode):
         u_method: str = "mixed",
         refine: int = 6,
         fit_initial_state: bool = False,
+        y_clip: float | None = None,
+        order: str | None = None,
         max_abs_state: float | None = None,
         n_restarts: int = 5,
         seed: int | None = None,
@@ -90,6 +97,8 @@ class SpectralRNN(FittedNode):
             u_method=u_method,
             refine=refine,
             n_restarts=n_restarts,
+            y_clip=y_clip,
+            order=order,
             seed=seed,
         )
         self._prepare_node(options, max_abs_state, name)

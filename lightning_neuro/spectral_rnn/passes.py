@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 from joblib import Parallel, delayed
 
 from lightning_neuro.spectral_rnn.series import Series, all_finite, drop_exploded
@@ -79,6 +81,41 @@ class ParallelPasses:
         for other in found[1:]:
             total.merge(other)
         return total
+
+
+@dataclass(frozen=True)
+class ClippedPasses:
+    """Passes over the same data with outputs cut.
+
+    Args:
+        passes: the data.
+        low: least output `(Dy,)`.
+        high: largest output `(Dy,)`.
+
+    >>> one = Series(np.zeros((2, 1)), np.array([[0.5], [9.0]]))
+    >>> class Found(list): merge = list.extend
+    >>> ClippedPasses(SerialPasses([one]), np.zeros(1), np.ones(1)).run(Found)[0].y.ravel().tolist()
+    [0.5, 1.0]
+    """
+
+    passes: Passes
+    low: npt.NDArray[np.float64]
+    high: npt.NDArray[np.float64]
+
+    def run(self, work: Callable[[Iterable[Series]], S]) -> S:
+        """Return the sums of `work` over all series; one that exploded is passed on as it is, to be dropped."""
+        return self.passes.run(partial(_clipped, work, self.low, self.high))
+
+
+def _clipped(
+    work: Callable[[Iterable[Series]], S],
+    low: npt.NDArray[np.float64],
+    high: npt.NDArray[np.float64],
+    source: Iterable[Series],
+) -> S:
+    return work(
+        Series(one.x, np.clip(one.y, low, high), one.weights) if drop_exploded([one])[0] else one for one in source
+    )
 
 
 def batches(source: Iterable[Series], steps: int = BATCH) -> Iterator[list[Series]]:

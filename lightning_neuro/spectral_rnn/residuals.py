@@ -76,6 +76,7 @@ def residuals(
     output_covariance: Array,
     *,
     interior: bool = False,
+    limit: Array | None = None,
 ) -> Residuals:
     """Predict all series and take moments of `y - yhat`.
 
@@ -88,13 +89,19 @@ def residuals(
         moments: what to take, by name.
         output_covariance: of y, to compare with.
         interior: use the score of the whole series.
+        limit: cut residuals beyond this, `(Dy,)`.
     """
-    work = partial(_sum, model, score, dict(moments), interior)
+    work = partial(_sum, model, score, dict(moments), interior, limit)
     return passes.run(work).finalize(output_covariance)
 
 
 def _sum(
-    model: Predictor, score: ScoreModel, moments: dict[str, Moment], interior: bool, source: Iterable[Series]
+    model: Predictor,
+    score: ScoreModel,
+    moments: dict[str, Moment],
+    interior: bool,
+    limit: Array | None,
+    source: Iterable[Series],
 ) -> ResidualSums:
     sums = ResidualSums(MomentAccumulator(score, moments, interior=interior))
     for batch in batches(source):
@@ -102,7 +109,8 @@ def _sum(
         for series, predicted in zip(batch, model.predict_all([one.x for one in batch]), strict=True):
             sums.steps += len(series)
             if np.isfinite(predicted).all():
-                left.append(Series(series.x, series.y - predicted, series.weights))
+                missed = series.y - predicted
+                left.append(Series(series.x, missed if limit is None else missed.clip(-limit, limit), series.weights))
             else:
                 sums.exploded += len(series)
         for piece in pieces(left):

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lightning_neuro.spectral_rnn.alarms import BROKEN, LARGEST_Z, SpectralWarning
+from lightning_neuro.spectral_rnn.alarms import BROKEN, LARGEST_Z, MEMORY_ADVICE, SHAPE_ADVICE, SpectralWarning
 from lightning_neuro.spectral_rnn.gaussian_statistics import GaussianStatistics
 from lightning_neuro.spectral_rnn.score import Components, ScoreModel, require_fitted
-from lightning_neuro.spectral_rnn.series import Array, SeriesLike, arrays
+from lightning_neuro.spectral_rnn.series import Array, SeriesLike, arrays, too_few
 
 BLOCK = 2048
 
@@ -107,17 +107,28 @@ def diagnose_score(
     means = {name: _Mean() for name in BROKEN}
     n = sum(_add_series(means, score, x, mean, std, looks) for x in found)
     if n < 10:
-        raise ValueError(f"diagnose_score: x must have at least 10 usable steps, got {n}. Give longer series.")
+        raise ValueError(f"diagnose_score: x must have at least 10 usable steps, got {n}. {too_few(found, 3)}")
     expected: dict[str, Array | float] = {"present": np.eye(width), "fourth": 2.0}
     result = ScoreDiagnostics({name: value.worst_z(expected.get(name, 0.0), n) for name, value in means.items()}, n)
     if warn and not result.fits:
         warnings.warn(
             f"{type(score).__name__} does not fit the inputs: identity {result.worst!r} is off by "
-            f"{result.z[result.worst]:+.1f} standard errors ({BROKEN[result.worst]}).",
+            f"{result.z[result.worst]:+.1f} standard errors ({BROKEN[result.worst]}{advice(score, result.worst)}).",
             ScoreMismatchWarning,
             stacklevel=2,
         )
     return result
+
+
+def advice(score: ScoreModel, identity: str) -> str:
+    """Return what to try where a score breaks an identity: never the score that it is.
+
+    >>> from lightning_neuro.spectral_rnn.gaussian_score import IIDGaussianScore
+    >>> advice(IIDGaussianScore(), "past")
+    '; try GaussianAR1Score'
+    """
+    by_kind = {"past": MEMORY_ADVICE, "fourth": SHAPE_ADVICE}.get(identity, {})
+    return by_kind.get(type(score).__name__, "; give a score model of these inputs" if by_kind else "")
 
 
 def _scale(series: list[Array]) -> tuple[Array, Array]:

@@ -171,6 +171,25 @@ def _explodes(x: Array) -> bool:
         return not np.vdot(x, x) <= LARGEST and bool((np.abs(x) > LARGEST).any())
 
 
+def too_few(inputs: Sequence[Array], needed: int) -> str:
+    """Return what to do where too few steps have their neighbours: series are short, or gaps cut them up.
+
+    Args:
+        inputs: series `(T_i, Dx)`.
+        needed: adjacent finite steps that one usable step takes.
+
+    >>> too_few([np.array([[1.0], [np.nan], [2.0], [np.nan]])], 2)
+    'Rows of x with a NaN (2 of 4) cut the series up; fill them in, or give fewer gaps.'
+    >>> too_few([np.ones((1, 1))], 2)
+    'Give longer series: a usable step takes 2 adjacent ones.'
+    """
+    missing = sum(int((~np.isfinite(x).all(axis=1)).sum()) for x in inputs)
+    if missing and any(len(x) >= needed for x in inputs):
+        total = sum(map(len, inputs))
+        return f"Rows of x with a NaN ({missing} of {total}) cut the series up; fill them in, or give fewer gaps."
+    return f"Give longer series: a usable step takes {needed} adjacent ones."
+
+
 def rows_at(values: Array, steps: Steps, shift: int = 0) -> Array:
     """Return the rows `steps + shift`: a view where the steps are adjacent, else a copy.
 

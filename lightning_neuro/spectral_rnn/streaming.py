@@ -13,12 +13,14 @@ import numpy as np
 from lightning_neuro.common import checks
 from lightning_neuro.spectral_rnn.accumulate import MomentAccumulator, Moments
 from lightning_neuro.spectral_rnn.learned import Learned
-from lightning_neuro.spectral_rnn.learning import Prepared, default_lags, learn_linear, learn_quadratic
+from lightning_neuro.spectral_rnn.learning import learn_quadratic
+from lightning_neuro.spectral_rnn.linear_learning import default_lags, learn_linear
 from lightning_neuro.spectral_rnn.model import PolynomialModel
 from lightning_neuro.spectral_rnn.moment_kinds import FirstMoments, MixedContraction, MixedMoment, Moment, SecondMoment
 from lightning_neuro.spectral_rnn.moments import contract_mixed
 from lightning_neuro.spectral_rnn.options import Options
 from lightning_neuro.spectral_rnn.passes import SerialPasses
+from lightning_neuro.spectral_rnn.prepared import Prepared
 from lightning_neuro.spectral_rnn.routes import READINGS
 from lightning_neuro.spectral_rnn.score import ScoreModel
 from lightning_neuro.spectral_rnn.score_diagnostics import diagnose_score
@@ -46,6 +48,11 @@ class StreamLearner:
 
     def __init__(self, options: Options) -> None:
         checks.choice("StreamLearner", "activation", options.activation, ("quadratic", "linear"))
+        if options.y_clip is not None or options.order is not None:
+            raise ValueError(
+                "StreamLearner: y_clip and order need the data again, got one of them for a stream. Cut outputs before "
+                "accumulate, or use fit."
+            )
         self.options = replace(options, refine=0, u_method="mixed")
         self.score: ScoreModel | None = None
         self._sums: MomentAccumulator | None = None
@@ -105,7 +112,7 @@ class StreamLearner:
         assert self.score is not None
         z = diagnose_score(self.score, self._seen.sample).z
         sample = SerialPasses(self.sample)
-        data = _Streamed(sample, self._seen, self.score, z, False, moments=self._sums.finalize())
+        data = _Streamed(sample, self._seen, self.score, z, False, sample, moments=self._sums.finalize())
         return (
             learn_linear(data, self.options)
             if self.options.activation == "linear"

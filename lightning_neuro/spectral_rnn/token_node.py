@@ -2,16 +2,24 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from reservoirpy.node import ParallelNode
 
 from lightning_neuro.common import checks
+from lightning_neuro.spectral_rnn.diagnostics_view import Reading, draw_singular_values, spectrum, table
 from lightning_neuro.spectral_rnn.model import PolynomialModel
 from lightning_neuro.spectral_rnn.polynomial_node import PolynomialRNN, State, checked_limit, hidden_run
+from lightning_neuro.spectral_rnn.rank import components_stand_out
 from lightning_neuro.spectral_rnn.series import Array, SeriesLike, Steps, as_series
 from lightning_neuro.spectral_rnn.tokens import PairTable, recover_from_pairs
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LARGEST_RESIDUAL = 0.5
+"""Relative residual of the decomposition above which the table tells."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +30,46 @@ class TokenDiagnostics:
         residual: what the decomposition leaves of the interaction of the pairs, relative.
         unseen: pairs of tokens that were never seen, and were filled in.
         n_steps: steps learned from.
+        singular_values: of the interaction's unfolding along its outputs; those beyond the number of neurons are noise.
+        units: number of neurons.
+
+    >>> print(TokenDiagnostics(0.01, 2, 90, np.array([3.0, 0.1]), 1).table())
+    singular values                3 | 0.1
+    residual of the decomposition  0.01
+    pairs never seen               2        ! they were filled in
+    steps learned from             90
     """
 
     residual: float
     unseen: int
     n_steps: int
+    singular_values: Array
+    units: int
+
+    def table(self) -> str:
+        """Return a table to print: what was measured, and what is wrong with it."""
+        apart = components_stand_out(self.singular_values, self.units)
+        weak = "" if apart else "the last neuron hardly stands out of the noise"
+        return table(
+            [
+                Reading("singular values", spectrum(self.singular_values, self.units), weak),
+                Reading(
+                    "residual of the decomposition",
+                    f"{self.residual:.3g}",
+                    "most of the interaction is unexplained" if self.residual > LARGEST_RESIDUAL else "",
+                ),
+                Reading("pairs never seen", str(self.unseen), "they were filled in" if self.unseen else ""),
+                Reading("steps learned from", str(self.n_steps)),
+            ]
+        )
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the singular values, on `ax` or in a figure of its own.
+
+        Raises:
+            ModuleNotFoundError: matplotlib is not installed.
+        """
+        return draw_singular_values(ax, self.singular_values, self.units)
 
 
 class SpectralTokenRNN(ParallelNode):
@@ -159,7 +202,13 @@ class SpectralTokenRNN(ParallelNode):
         self.model_ = found.model
         self.A1_, self.U_ = found.model.input_weights, found.model.recurrent_weights
         self.A2_ = found.model.output_weights
-        self.diagnostics_ = TokenDiagnostics(found.residual, found.unseen, int(self.table_.counts.sum()))
+        self.diagnostics_ = TokenDiagnostics(
+            found.residual,
+            found.unseen,
+            int(self.table_.counts.sum()),
+            np.asarray(np.linalg.svd(found.interaction.reshape(-1, self.A2_.shape[1]), compute_uv=False), np.float64),
+            self.units,
+        )
         self.state = {"out": np.zeros(self.output_dim), "hidden": np.zeros(self.units)}
         self.fitted = True
         return self
@@ -167,18 +216,18 @@ class SpectralTokenRNN(ParallelNode):
     def worker(self, x: Array, y: Array | None) -> PairTable:
         """Return the sums over one series; reservoirpy's name for it."""
         (series,) = as_series("SpectralTokenRNN", x, y)
-        table = PairTable.empty(self._vocabulary(), series.y.shape[1])
-        table.add(self._tokens(series.x), series.y)
-        return table
+        pairs = PairTable.empty(self._vocabulary(), series.y.shape[1])
+        pairs.add(self._tokens(series.x), series.y)
+        return pairs
 
     def master(self, generator: Iterable[PairTable]) -> None:
         """Learn from what the workers return."""
         self.table_ = None
-        for table in generator:
+        for pairs in generator:
             if self.table_ is None:
-                self.table_ = table
+                self.table_ = pairs
             else:
-                self.table_.merge(table)
+                self.table_.merge(pairs)
         self.finalize()
 
     def to_node(self, name: str | None = None) -> PolynomialRNN:

@@ -40,7 +40,7 @@ def test_where_all_is_well_the_table_has_no_remark():
         ({"conditions": {"spectral_radius": 1.2}}, "U was scaled to be stable"),
         ({"n_dropped": 1}, "exploded"),
         ({"exploded": 0.2}, "what the network predicts of these series"),
-        ({"score_z": {"past": -7.0}}, "try GaussianAR1Score"),
+        ({"score_z": {"past": -7.0}}, "the inputs remember more than the score knows"),
         ({"errors": [1.5]}, "no better than the mean of the outputs"),
     ],
 )

@@ -17,6 +17,7 @@ from support.polynomial_nets import answers, random_net, random_series
 
 from lightning_neuro.spectral_rnn import SpectralBiRNN, SpectralRNN, SpectralTokenRNN, alarms
 from lightning_neuro.spectral_rnn.bidirectional import BidirectionalModel
+from lightning_neuro.spectral_rnn.model import CUBIC, QUADRATIC
 from lightning_neuro.spectral_rnn.score_diagnostics import ScoreMismatchWarning
 from lightning_neuro.spectral_rnn.symmetry import relative_errors
 
@@ -139,6 +140,38 @@ def test_p11_heavy_tails_are_told():
     x = np.random.default_rng(0).laplace(size=X.shape)
     y = np.stack(NET.predict_all(list(x)))
     assert ScoreMismatchWarning in told(SpectralRNN(2, refine=0, seed=0), x, y)
+
+
+def test_p11_an_odd_network_is_fallen_through_to_on_request():
+    node = SpectralRNN(2, order="auto", refine=0, seed=0)
+    assert alarms.VanishingMomentWarning in told(node, X, odd(NET, X))
+    assert node.model_.coeffs == CUBIC
+    assert np.abs(node.A1_ @ NET.input_weights.T).max(axis=1).min() > 0.97
+    even = SpectralRNN(2, order="auto", seed=0)
+    assert told(even, X, Y) == set()
+    assert even.model_.coeffs == QUADRATIC
+
+
+@pytest.mark.parametrize("size", [1e12, -1e4])
+def test_p11_a_single_outlier_is_told_and_cut(size):
+    y = Y.copy()
+    y[3, 20, 1] = size
+    assert alarms.OutlierWarning in told(SpectralRNN(2, seed=0), X, y)
+    node = SpectralRNN(2, y_clip=0.999, seed=0)
+    assert told(node, X, y) == set()
+    assert max(relative_errors(node.model_, NET).values()) < 1e-2
+
+
+def test_p11_clipping_costs_refinement_little_where_nothing_is_wrong():
+    node = SpectralRNN(2, y_clip=0.999, seed=0)
+    assert told(node, X, Y) == set()
+    assert max(relative_errors(node.model_, NET).values()) < 1e-3
+
+
+def test_p11_an_outlier_among_the_inputs_is_told():
+    x = X.copy()
+    x[5, 50, 2] = 1e9
+    assert alarms.OutlierWarning in told(SpectralRNN(2, refine=0, seed=0), x, Y)
 
 
 def test_p11_an_unknown_number_of_neurons_is_found_by_the_gap():

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from lightning_neuro.spectral_rnn.alarms import LARGEST_Z
+from lightning_neuro.spectral_rnn.alarms import BROKEN, LARGEST_Z
 from lightning_neuro.spectral_rnn.density_score import LogDensityScore
 from lightning_neuro.spectral_rnn.gaussian_score import GaussianAR1Score, IIDGaussianScore
 from lightning_neuro.spectral_rnn.mixture_score import MixtureScore
-from lightning_neuro.spectral_rnn.score_diagnostics import ScoreMismatchWarning, diagnose_score
+from lightning_neuro.spectral_rnn.score_diagnostics import ScoreMismatchWarning, advice, diagnose_score
 
 N, WIDTH = 5000, 3
 DRAW = {
@@ -115,3 +115,19 @@ def test_too_little_is_refused():
         diagnose_score(IIDGaussianScore(covariance=np.eye(WIDTH)), draw("gaussian", n=5))
     with pytest.raises(RuntimeError, match="expected a fitted score"):
         diagnose_score(IIDGaussianScore(), draw("gaussian"))
+
+
+def test_advice_is_never_the_score_that_it_is():
+    for score in (IIDGaussianScore(), GaussianAR1Score(), MixtureScore(2)):
+        for identity in BROKEN:
+            assert type(score).__name__ not in advice(score, identity)
+
+
+def test_gaps_are_told_from_short_series():
+    score = IIDGaussianScore(covariance=np.eye(1))
+    x = np.random.default_rng(0).standard_normal((40, 1))
+    x[::2] = np.nan
+    with pytest.raises(ValueError, match=r"got 0. Rows of x with a NaN \(20 of 40\) cut the series up"):
+        diagnose_score(score, x)
+    with pytest.raises(ValueError, match="Give longer series"):
+        diagnose_score(score, [x[1:2], x[3:4]])

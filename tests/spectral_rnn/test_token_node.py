@@ -1,4 +1,5 @@
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -95,3 +96,12 @@ def test_it_pickles(fitted):
 def test_refusals(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_the_diagnostics_are_a_table_and_a_plot(fitted):
+    pytest.importorskip("matplotlib")
+    found = fitted.diagnostics_
+    assert found.table().splitlines()[-1].split()[-1] == "59999"
+    assert len(found.plot().lines[0].get_xdata()) == found.units
+    weak = replace(found, singular_values=np.array([1.0, 0.2, 0.19, 0.1]), residual=0.7, unseen=3)
+    assert weak.table().count("!") == 3
