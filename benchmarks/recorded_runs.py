@@ -53,7 +53,11 @@ class RecordedRuns:
 
 
 def planned(
-    description: str, plan_type: type[Plan], out: Path, arguments: Sequence[str] | None
+    description: str,
+    plan_type: type[Plan],
+    out: Path,
+    arguments: Sequence[str] | None,
+    seeds: Sequence[int] = (0, 1, 2),
 ) -> tuple[Plan, list[int], RecordedRuns]:
     """Read a plan, the seeds and where runs are kept from the command line, and open the runs.
 
@@ -62,13 +66,14 @@ def planned(
         plan_type: a dataclass; every field becomes an option.
         out: where runs are kept if nothing else is said.
         arguments: of the command line; None for this process's own.
+        seeds: if nothing else is said.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--out", type=Path, default=out)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(seeds))
     for name, default in asdict(plan_type()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     options = vars(parser.parse_args(arguments))
-    path, seeds = options.pop("out"), options.pop("seeds")
+    path, wanted = options.pop("out"), options.pop("seeds")
     plan = plan_type(**options)
-    return plan, seeds, RecordedRuns(path, asdict(plan))
+    return plan, wanted, RecordedRuns(path, asdict(plan))
