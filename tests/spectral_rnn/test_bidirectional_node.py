@@ -3,6 +3,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from joblib import parallel_config
 from reservoirpy.nodes import Input
 from support.polynomial_nets import random_net, random_series
 
@@ -50,7 +51,8 @@ def test_p10_time_reversed_data_swap_the_halves(fitted):
 
 def test_run_is_that_of_the_model_and_needs_the_whole_series(fitted):
     np.testing.assert_allclose(fitted.run(X[1]), fitted.model_.predict(X[1]), atol=1e-10)
-    assert len(fitted.run([X[0], X[1][:9]], workers=2)[1]) == 9
+    with parallel_config(backend="threading"):  # Processes would only import everything again.
+        assert len(fitted.run([X[0], X[1][:9]], workers=2)[1]) == 9
     with pytest.raises(NotImplementedError, match=r"SpectralBiRNN: a step cannot be told .* Call run\(x\)"):
         fitted.step(X[0][0])
 
