@@ -32,6 +32,8 @@ _SHORT_NAMES = (
     "lightning_neuro.safe_mutation.tasks",
     "lightning_neuro.spectral_rnn",
     "lightning_neuro.spectral_rnn.torch",
+    "lightning_neuro.reservoir.module",
+    "lightning_neuro.reservoir.callback",
     "lightning_neuro.spiking.encoding",
     "lightning_neuro.spiking",
     "lightning_neuro.data",

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from lightning_neuro._lightning import ROOT
+
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "reservoir.md").read_text(encoding="utf-8")
 
@@ -13,7 +15,7 @@ def test_snippets_run(tmp_path, monkeypatch):
     assert len(snippets) == PAGE.count("```python") > 0
     names = {}
     for snippet in snippets:
-        exec(compile(snippet, "reservoir.md", "exec"), names)
+        exec(compile(snippet.replace("from pytorch_lightning", f"from {ROOT}"), "reservoir.md", "exec"), names)
 
 
 def test_links_lead_somewhere():
