@@ -230,3 +230,61 @@ def test_arguments_are_refused(options, error, message):
 def test_arguments_of_the_start_are_refused(options):
     with pytest.raises(ValueError, match=f"{next(iter(options))} must be"):
         SpectralInit(**options)
+
+
+@pytest.mark.filterwarnings("ignore:You passed .* but AMP with fp16")
+@pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed", "64-true"])  # on a CPU Lightning makes 16 to bf16
+def test_it_starts_and_trains_in_any_precision(make_trainer, precision):
+    start = SpectralInit(refine=2)
+    module = SpectralRNNModule(PolynomialRNN(6, 2, 3), spectral=start, learning_rate=1e-5)
+    trainer = make_trainer(precision=precision)
+    x, y = (torch.as_tensor(values, dtype=torch.get_default_dtype()) for values in (X, Y))
+    if precision == "64-true":
+        x, y = x.double(), y.double()
+    trainer.fit(module, DataLoader(TensorDataset(x, y), batch_size=16))
+    assert start.errors["after"] < 0.01
+    assert trainer.callback_metrics["train_loss"] < 0.02
+    assert module.model.readout.weight.dtype == (torch.float64 if precision == "64-true" else torch.float32)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # from the compiler itself
+@pytest.mark.parametrize("part", ["module", "net", "in place"])
+def test_compiled_nets_start_and_train(make_trainer, part):
+    start, net = SpectralInit(refine=2), PolynomialRNN(6, 2, 3)
+    if part == "net":
+        net = torch.compile(net, backend="eager")
+    module = SpectralRNNModule(net, spectral=start, learning_rate=1e-5)
+    if part == "in place":
+        module.compile(backend="eager")
+    trainer = make_trainer()
+    short = loader(X[:, :40].reshape(-1, 8, 6), Y[:, :40].reshape(-1, 8, 3), batch_size=100)  # steps are unrolled
+    trainer.fit(torch.compile(module, backend="eager") if part == "module" else module, short)
+    assert start.errors["after"] < 0.3
+    assert trainer.callback_metrics["train_loss"] < 0.5
+
+
+class TwoOptimizers(LightningModule):
+    """A user's own module that steps two optimizers by hand."""
+
+    def __init__(self):
+        super().__init__()
+        self.net, self.automatic_optimization = PolynomialRNN(6, 2, 3), False
+
+    def training_step(self, batch, batch_idx):
+        loss = nn.functional.mse_loss(self.net(batch[0])[0], batch[1])
+        self.manual_backward(loss)
+        for optimizer in self.optimizers():
+            optimizer.step()
+            optimizer.zero_grad()
+        self.log("train_loss", loss)
+
+    def configure_optimizers(self):
+        return [torch.optim.SGD(part.parameters(), 1e-5) for part in (self.net.cell, self.net.readout)]
+
+
+def test_several_optimizers_go_on_from_the_start(make_trainer):
+    start = SpectralInit(refine=2)
+    trainer = make_trainer(callbacks=[start])
+    trainer.fit(TwoOptimizers(), loader())
+    assert start.errors["after"] < 0.01
+    assert trainer.callback_metrics["train_loss"] < 0.02
