@@ -1,5 +1,7 @@
 """Draw how four controllers go to their targets, on one reservoir of 100 units: `docs/pictures/reservoir_guided.svg`.
 
+From the top of the checkout:
+
 OMP_NUM_THREADS=1 python benchmarks/reservoir_guided_picture.py
 """
 

@@ -33,6 +33,7 @@ def test_a_linear_reservoir_takes_one_step():
     assert report.parameters["scale"] == pytest.approx(np.exp(-0.1) / 0.3, rel=0.02)
 
 
+@pytest.mark.slow
 def test_most_storage_is_the_peak_of_a_sweep():
     u = np.random.default_rng(0).uniform(-1, 1, (500, 1))
     node = Reservoir(40, sr=1.0, input_scaling=0.1, input_connectivity=1.0, seed=0)

@@ -5,8 +5,7 @@ from reservoirpy.nodes import Reservoir
 from lightning_neuro.reservoir.guided import HomeostaticRate
 
 
-@pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("target", [0.2, 0.5])
+@pytest.mark.parametrize(("seed", "target"), [(0, 0.2), (1, 0.5)])
 def test_every_unit_reaches_the_rate(seed, target):
     u = np.random.default_rng(seed).uniform(-1, 1, (900, 1))
     node = Reservoir(30, sr=0.8, input_connectivity=1.0, seed=seed)

@@ -10,8 +10,7 @@ def storage_of(node, u):
     return active_information_storage(node, inputs=u, washout=100, history=2, estimator="gaussian").value
 
 
-@pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("target", [0.3, 1.0])
+@pytest.mark.parametrize(("seed", "target"), [(0, 0.3), (1, 1.0)])
 def test_units_reach_the_storage(seed, target):
     u = np.random.default_rng(seed).uniform(-1, 1, (1500, 1))
     report = InformationStorageLeak(target=target).fit(
@@ -23,6 +22,7 @@ def test_units_reach_the_storage(seed, target):
     assert found.mean() == pytest.approx(report.value, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_more_storage_takes_slower_units():
     u = np.random.default_rng(0).uniform(-1, 1, (1500, 1))
     leaks = [

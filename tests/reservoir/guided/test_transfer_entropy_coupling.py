@@ -8,7 +8,7 @@ from lightning_neuro.reservoir.measures import transfer_entropy
 U = np.random.default_rng(0).uniform(-1, 1, (2000, 1))
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1, pytest.param(2, marks=pytest.mark.slow)])
 def test_units_are_reached_by_as_much_of_the_past_as_the_task_needs(seed):
     u = np.random.default_rng(seed).uniform(-1, 1, (1500, 1))
     node = Reservoir(50, sr=0.9, input_scaling=0.1, input_connectivity=1.0, seed=seed)
