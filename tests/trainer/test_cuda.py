@@ -13,7 +13,7 @@ from support.polynomial_nets import answers, random_net, random_series
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from lightning_neuro import GradientActivation, GradientRewiring, SpectralInit, TorchReservoir
+from lightning_neuro import GradientActivation, GradientRewiring, ReservoirModule, SpectralInit, TorchReservoir
 from lightning_neuro._lightning import Callback, LightningModule
 from lightning_neuro.gradient_rewiring import Rewiring
 from lightning_neuro.safe_mutation import tasks
@@ -245,3 +245,19 @@ def test_a_reservoir_on_a_gpu_is_that_of_the_node(sparse):
     reservoir = TorchReservoir.from_node(node, input_dim=2, sparse=sparse).cuda()
     found = reservoir(torch.tensor(series, device="cuda"))
     np.testing.assert_allclose(found.cpu().numpy(), np.stack(expected), atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "16-mixed"])
+def test_ridge_regression_gives_the_weights_of_the_cpu(make_trainer, precision):
+    x = torch.rand(8, 100, 1, generator=torch.Generator().manual_seed(0))
+    loader = DataLoader(TensorDataset(x, x.roll(1, 1)), batch_size=4)
+    weights, losses = [], []
+    for accelerator in DEVICES:
+        node = Reservoir(50, sr=0.9, input_dim=1, seed=0)
+        module = ReservoirModule(node, 1, ridge=[1.0, 1e-3], washout=10)
+        trainer = make_trainer(accelerator=accelerator, precision=precision if accelerator == "gpu" else "32-true")
+        trainer.fit(module, loader, loader)
+        weights.append(module.readout.weight.detach().cpu())
+        losses.append(trainer.callback_metrics["val_loss"].item())
+    torch.testing.assert_close(*weights, atol=1e-8, rtol=0)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
