@@ -30,7 +30,7 @@ class TurnTaker(Callback):
     It runs in a thread of its own, which waits between two generations.
     """
 
-    def __init__(self, module: SafeMutation) -> None:
+    def __init__(self, module: SafeMutation, warm_up: int = 0) -> None:
         self._mine, self._theirs = threading.Semaphore(0), threading.Semaphore(0)
         self._error: BaseException | None = None
         self._trainer = Trainer(
@@ -45,6 +45,8 @@ class TurnTaker(Callback):
         )
         self._thread = threading.Thread(target=self._fit, args=(module,), daemon=True)
         self._thread.start()
+        for _ in range(warm_up):
+            self()
 
     def __call__(self) -> None:
         """Do a generation."""
@@ -73,8 +75,8 @@ class TurnTaker(Callback):
         self._theirs.release()
 
 
-def ours(policy: nn.Module, evaluator: Any, operator: str, population: int) -> TurnTaker:
-    """Return a run of our own that is not ended by success."""
+def ours(policy: nn.Module, evaluator: Any, operator: str, population: int, warm_up: int = 0) -> TurnTaker:
+    """Return a run of our own that is not ended by success, some generations old."""
     return TurnTaker(
         SafeMutation(
             policy,
@@ -83,7 +85,8 @@ def ours(policy: nn.Module, evaluator: Any, operator: str, population: int) -> T
             operator=operator,
             population_size=population,
             stop_when_solved=False,
-        )
+        ),
+        warm_up,
     )
 
 
@@ -167,7 +170,8 @@ def on_environment(population: int, peers: bool) -> tuple[dict[str, Work], list[
         }
         work |= {name: Work(genetic_algorithm(each, population), steps=steps) for name, each in problems.items()}
     evaluator = GymnasiumEvaluator(ENVIRONMENT, max_steps=EPISODE)
-    runs = [ours(policy, evaluator, name, population) for name in ("gaussian", "sm_g_sum")]
+    # Its calls of the policy are replayed from the sixth generation on.
+    runs = [ours(policy, evaluator, name, population, warm_up=7) for name in ("gaussian", "sm_g_sum")]
     for name, run in zip(("gaussian", "sm_g_sum"), runs, strict=True):
         work[f"SafeMutation, {name}"] = Work(run, target=1 if name == "gaussian" and peers else None, steps=steps)
     return work, runs

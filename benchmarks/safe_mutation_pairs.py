@@ -12,6 +12,7 @@ from lightning_neuro.safe_mutation.sensitivity import sm_g_abs, sm_g_so, sm_g_su
 from lightning_neuro.safe_mutation.tasks import DeepPolicy, ParityPolicy, RecurrentParity
 
 LOOPED_PARENTS = 5
+BEFORE_REPLAY = 102
 Shape = tuple[int, int, int]
 
 
@@ -58,9 +59,11 @@ def forwards(
 ) -> dict[str, Work]:
     """Outputs of all individuals: a loop over as many modules, the same by `BatchedPolicy`, and its products."""
     params = founders(policy, population)
-    batched = BatchedPolicy(policy, vectorize=True)
+    batched, plain = BatchedPolicy(policy, vectorize=True), BatchedPolicy(policy, vectorize=True, replay=False)
     modules = [batched.individual(vector) for vector in params]
     own = inputs.expand(population, *inputs.shape).contiguous()
+    for _ in range(BEFORE_REPLAY):  # a run of many generations is past it
+        batched(params, inputs), batched(params, own)
 
     @torch.no_grad()
     def loop() -> list[Tensor]:
@@ -70,6 +73,7 @@ def forwards(
         "loop over modules": Work(loop),
         "BatchedPolicy": Work(lambda: batched(params, inputs), target=target),
         "BatchedPolicy, inputs of each its own": Work(lambda: batched(params, own), target=target),
+        "BatchedPolicy, never replayed": Work(lambda: plain(params, inputs)),
         "its matrix products alone": Work(products(population, floor)),
     }
 

@@ -37,6 +37,8 @@ class Batching:
         arguments: Sequence[Any],
         in_dims: Sequence[int | None],
         chunk_size: int | None = None,
+        *,
+        stacklevel: int = 3,
     ) -> Any:
         """Return the results of `function` stacked along a new first dimension.
 
@@ -45,6 +47,7 @@ class Batching:
             arguments: tensors, or tuples, lists and dicts of them.
             in_dims: for each argument 0 for one row per call, or None for the same argument in all calls.
             chunk_size: rows at a time; None takes all at once.
+            stacklevel: where the warning of a fallback points to.
 
         Raises:
             RuntimeError: `vectorize=True` and the function cannot be vectorised.
@@ -52,7 +55,7 @@ class Batching:
         if not self.vectorized:
             return _one_by_one(function, arguments, in_dims)
         try:
-            return _at_once(function, arguments, in_dims, chunk_size)
+            return at_once(function, arguments, in_dims, chunk_size)
         except torch.OutOfMemoryError:
             raise
         except Exception as error:
@@ -64,18 +67,21 @@ class Batching:
             )
         else:
             result = _one_by_one(function, arguments, in_dims)
-        culprit = _culprit(self._module, lambda: _at_once(function, arguments, in_dims, chunk_size))
+        culprit = _culprit(self._module, lambda: at_once(function, arguments, in_dims, chunk_size))
         message = f"BatchedPolicy: {culprit} cannot be batched over weights ({_short(reason)})."
         if self._vectorize is True:
             raise RuntimeError(f"{message} Pass vectorize='auto' or False to run individuals one by one.") from reason
         self.vectorized = False
-        warnings.warn(f"{message} Individuals run one by one from here on: same results, slower.", stacklevel=3)
+        warnings.warn(
+            f"{message} Individuals run one by one from here on: same results, slower.", stacklevel=stacklevel
+        )
         return result
 
 
-def _at_once(
-    function: Callable[..., Any], arguments: Sequence[Any], in_dims: Sequence[int | None], chunk_size: int | None
+def at_once(
+    function: Callable[..., Any], arguments: Sequence[Any], in_dims: Sequence[int | None], chunk_size: int | None = None
 ) -> Any:
+    """Return what `Batching.map` does by `torch.vmap` alone; it raises what `torch.vmap` raises."""
     mapped = [argument for argument, dim in zip(arguments, in_dims, strict=True) if dim is not None]
     form: list[Any] = []
 

@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from lightning_neuro.common import checks
-from lightning_neuro.safe_mutation.batching import Batching, Vectorize
+from lightning_neuro.safe_mutation.batching import Batching, Vectorize, at_once
 from lightning_neuro.safe_mutation.genome import Genome
 from lightning_neuro.safe_mutation.interface import interface_of
 from lightning_neuro.safe_mutation.policy_checks import refuse_dependent_individuals
 from lightning_neuro.safe_mutation.policy_outputs import check_result, flat_rows
 from lightning_neuro.safe_mutation.recurrent import vmap_safe
+from lightning_neuro.safe_mutation.replay import Replay
 
 Params = Tensor | dict[str, Tensor]
 
@@ -33,6 +34,9 @@ class BatchedPolicy:
             one warning.
         output: what `outputs` and `single` apply to the policy's outputs, for instance a softmax.
         output_steps: which outputs of a "step" policy `outputs` and `single` return, the last or all of them.
+        replay: whether calls of the same shapes that come often are traced, and their operations run without
+            `torch.vmap`, to the same numbers. Pass False if the forward reads anything that changes besides its
+            arguments, weights and buffers, such as a global.
 
     Raises:
         TypeError: an argument is of the wrong type.
@@ -53,6 +57,7 @@ class BatchedPolicy:
         vectorize: Vectorize = "auto",
         output: Callable[[Tensor], Tensor] | None = None,
         output_steps: Literal["last", "all"] = "last",
+        replay: bool = True,
     ) -> None:
         self.genome = Genome(policy)
         self.interface = interface_of(policy, recurrence=recurrence, observation_ndim=observation_ndim)
@@ -66,6 +71,7 @@ class BatchedPolicy:
         self.module = policy
         self._runner = vmap_safe(policy)
         self._batching = Batching(self._runner, vectorize)
+        self._replay = Replay() if checks.flag("BatchedPolicy", "replay", replay) else None
         self._output = output
 
     @classmethod
@@ -124,8 +130,17 @@ class BatchedPolicy:
         tensors = self.prepare(params) if isinstance(params, Tensor) else params
         own = self._leads(observations, self.interface.input_ndim, "observations")
         dims = (0, _own_rows(tensors, observations) if own else None, None if state is None else 0)
+        arguments = tensors, observations, state
         with torch.no_grad():
-            return self._batching.map(self._call, (tensors, observations, state), dims)
+            if self._replay is None or not self.vectorized:
+                return self._batching.map(self._call, arguments, dims)
+            # A replay knows nothing of the module, so what all individuals share is among its arguments.
+            return self._replay(
+                lambda given: self._batching.map(self._call, given, (*dims, None), stacklevel=5),
+                (*arguments, self._shared()),
+                lambda given: at_once(self._call, given, (*dims, None)),
+                dims,
+            )
 
     def outputs(self, params: Params, states: Tensor) -> Tensor:
         """Return what sensitivities look at: transformed outputs `(P, B', K)`, trailing dimensions flattened.
@@ -174,10 +189,16 @@ class BatchedPolicy:
         dims = [in_dims] * len(arguments) if in_dims is None or isinstance(in_dims, int) else list(in_dims)
         return self._batching.map(function, arguments, dims, chunk_size)
 
-    def _call(self, tensors: dict[str, Tensor], observations: Tensor, state: Any = None) -> Any:
+    def _call(
+        self,
+        tensors: dict[str, Tensor],
+        observations: Tensor,
+        state: Any = None,
+        shared: dict[str, Tensor] | None = None,
+    ) -> Any:
         step = self.interface.recurrence == "step"
         arguments = (observations, state) if step else (observations,)
-        result = functional_call(self._runner, {**self._shared(), **tensors}, arguments)
+        result = functional_call(self._runner, {**self._copied(shared or self._shared()), **tensors}, arguments)
         check_result(self.module, self.interface, result, observations)
         return result
 
@@ -201,8 +222,12 @@ class BatchedPolicy:
             for name, parameter in self.module.named_parameters()
             if name not in self.genome.names
         }
-        # Copies, so that a module that counts or tracks in a buffer changes neither the policy nor the next individual.
-        return frozen | {name: buffer.clone() for name, buffer in self.module.named_buffers()}
+        return frozen | dict(self.module.named_buffers())
+
+    def _copied(self, shared: dict[str, Tensor]) -> dict[str, Tensor]:
+        # So that a module that counts or tracks in a buffer changes neither the policy nor the next individual.
+        buffers = {name for name, _ in self.module.named_buffers()}
+        return {name: tensor.clone() if name in buffers else tensor for name, tensor in shared.items()}
 
     def _leads(self, tensor: Tensor, ndim: int, name: str) -> bool:
         if tensor.ndim not in (ndim, ndim + 1):
