@@ -31,7 +31,7 @@ check: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --doctest-modules lightning_neuro
 
 bench: $(VENV)/.dev
-	for method in gradient_activation gradient_rewiring st_rsbp safe_mutation spectral_rnn reservoir_information; do \
+	for method in gradient_activation gradient_rewiring st_rsbp safe_mutation spectral_rnn reservoir; do \
 		OMP_NUM_THREADS=1 $(BIN)/python benchmarks/$$method.py || exit 1; done
 
 # A half-made environment loses its python, lest the next call take it for a whole one; the folder stays, for it may
