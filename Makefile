@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 # One process per core, each with one thread, so that they do not fight over the cores.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto
 
-.PHONY: demo test test-roots check bench clean
+.PHONY: demo test test-roots check bench docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/lightning-neuro demo
@@ -33,6 +33,12 @@ check: $(VENV)/.dev
 bench: $(VENV)/.dev
 	for method in gradient_activation gradient_rewiring st_rsbp safe_mutation spectral_rnn reservoir; do \
 		OMP_NUM_THREADS=1 $(BIN)/python benchmarks/$$method.py || exit 1; done
+	$(BIN)/python benchmarks/table.py
+
+# The examples are run for the gallery; what has not changed since is not run again.
+docs: $(VENV)/.docs
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
 
 # A half-made environment loses its python, lest the next call take it for a whole one; the folder stays, for it may
 # have held other things before.
@@ -53,5 +59,9 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) --editable ".[dev]"
 	touch $@ $(VENV)/.demo
 
+$(VENV)/.docs: $(VENV)/.dev
+	$(PIP) --editable ".[docs]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) report runs lightning_logs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf docs/_build docs/gallery $(VENV) report runs lightning_logs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

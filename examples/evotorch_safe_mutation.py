@@ -1,8 +1,12 @@
-"""Put a safe mutation into the genetic algorithm of evotorch: operators need neither Lightning nor `SafeMutation`.
+"""
+SM-G inside evotorch
+====================
 
-A net of ten layers learns the parity of four bits. An operator of evotorch's `GeneticAlgorithm` may be a function from
-genomes (P, d) to children (P, d), and evotorch flattens a module's weights as we do, in the order of `parameters()`.
-Run it with `python examples/evotorch_safe_mutation.py`, after `pip install evotorch`.
+Put a safe mutation into the genetic algorithm of evotorch: operators need neither Lightning nor `SafeMutation`.
+
+A net of ten layers learns the parity of four bits. An operator of evotorch's `GeneticAlgorithm` may be a function
+from genomes (P, d) to children (P, d), and evotorch flattens a module's weights as we do, in the order of
+`parameters()`. Run it with `python examples/evotorch_safe_mutation.py`, after `pip install evotorch`.
 """
 
 import argparse

@@ -1,18 +1,25 @@
-"""Evolve a deep net that steers a robot through a maze by safe mutations, and draw the way it takes.
+"""
+SM-G: evolve a net through a maze
+=================================
 
-The task has no gradient; what is differentiated are the net's outputs, to tell which weights they hang on. Run it with
-`python examples/safe_mutation.py`: in under a minute it gets most of the way, and draws it to maze.svg. With
+Evolve a deep net that steers a robot through a maze by safe mutations, and draw the way it takes.
+
+The task has no gradient; what is differentiated are the net's outputs, to tell which weights they hang on. Run it
+with `python examples/safe_mutation.py`: in under a minute it gets most of the way, and draws it to maze.svg. With
 `--generations 200` it has time to arrive. Two generations, `--generations 2`, show that everything works.
 """
 
 import argparse
 
+import matplotlib.pyplot as plt
 import torch
 from pytorch_lightning import Trainer, seed_everything
 
 from lightning_neuro import SafeMutation
 from lightning_neuro.safe_mutation import find_magnitude
 from lightning_neuro.safe_mutation.tasks import BreadcrumbMaze, DeepPolicy, draw_maze
+
+QUIET = {"enable_progress_bar": False, "enable_model_summary": False}
 
 
 def main() -> None:
@@ -37,7 +44,7 @@ def main() -> None:
     advised = find_magnitude(model.batched_policy, model.population, met, target_divergence=0.003)
     print(f"find_magnitude advises {advised:.4f} for these founders")
 
-    trainer = Trainer(max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False)
+    trainer = Trainer(max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False, **QUIET)
     trainer.fit(model)
 
     print(f"{-model.champion_fitness:.0f} of 521 steps to the goal are left after {model.evaluations} evaluations")
@@ -47,6 +54,8 @@ def main() -> None:
 
     champion = model.evolution.champion.genome[None]
     (path,) = task.trajectories(model.batched_policy, champion)
+    draw_maze(path.numpy(), plt.figure().gca(), title="The champion's way")
+    plt.show()
     draw_maze(path.numpy(), title="The champion's way").savefig(options.picture)
     print(f"picture: {options.picture}")
 
