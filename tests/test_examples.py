@@ -10,10 +10,18 @@ from lightning_neuro._lightning import ENVIRONMENT_VARIABLE
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 QUICK = {"safe_mutation.py": ["--generations", "2"], "evotorch_safe_mutation.py": ["--generations", "2"]}
+# These have tests of their own, shorter and with what they claim: test_combined_examples.py.
+COMBINED = {
+    "gaf_with_st_rsbp.py",
+    "grad_r_with_st_rsbp.py",
+    "gaf_with_grad_r.py",
+    "spectral_start_then_rewiring.py",
+    "evolved_readout.py",
+}
 NEEDED = {"evotorch_safe_mutation.py": "evotorch"}
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
+@pytest.mark.parametrize("name", sorted({path.name for path in EXAMPLES.glob("*.py")} - COMBINED))
 def test_example_runs(name, tmp_path):
     if name in NEEDED and importlib.util.find_spec(NEEDED[name]) is None:
         pytest.skip(f"{NEEDED[name]} is not installed")
