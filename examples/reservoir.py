@@ -1,4 +1,8 @@
-"""Train the readout of a reservoir in a Trainer, watch what it computes, and sweep its hyper-parameters.
+"""
+Reservoirs: organise and measure
+================================
+
+Train the readout of a reservoir in a Trainer, watch what it computes, and sweep its hyper-parameters.
 
 NARMA-10 asks for ten steps of memory and a product. Ridge regression reads the reservoir in a single pass, the penalty
 chosen on validation data; a sweep through joblib then asks which spectral radius serves it best. Run it with

@@ -11,6 +11,7 @@ ORDER = (
     "st_rsbp",
     "safe_mutation",
     "spectral_rnn",
+    "reservoir",
     "gaf_with_st_rsbp",
     "grad_r_with_st_rsbp",
     "gaf_with_grad_r",
