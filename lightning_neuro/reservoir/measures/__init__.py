@@ -7,6 +7,7 @@ from lightning_neuro.reservoir.measures.entropy import entropy
 from lightning_neuro.reservoir.measures.fisher import fisher_memory
 from lightning_neuro.reservoir.measures.information_processing import information_processing_capacity
 from lightning_neuro.reservoir.measures.linear_gaussian import linear_gaussian_information
+from lightning_neuro.reservoir.measures.lyapunov import lyapunov_exponent, lyapunov_spectrum
 from lightning_neuro.reservoir.measures.mutual_information import input_information, mutual_information
 from lightning_neuro.reservoir.measures.predictive import excess_entropy, predictive_information
 from lightning_neuro.reservoir.measures.ranks import generalization_rank, kernel_rank, similar_streams
@@ -28,6 +29,8 @@ __all__ = [
     "kernel_rank",
     "linear_gaussian_information",
     "linear_memory_capacity",
+    "lyapunov_exponent",
+    "lyapunov_spectrum",
     "memory_capacity",
     "mutual_information",
     "predictive_information",

@@ -40,6 +40,10 @@ class StateMap(Protocol):
         """The Jacobian at one state times `vectors` `(N, m)`."""
         ...
 
+    def advance(self, x: Array, u: Array, vectors: Array) -> tuple[Array, Array]:
+        """`step` and `tangent` at once."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class ReservoirMap:
@@ -117,14 +121,28 @@ class ReservoirMap:
         Raises:
             ValueError: the slope of f is not known.
         """
+        return self.advance(x, u, vectors)[1]
+
+    def advance(self, x: Array, u: Array, vectors: Array) -> tuple[Array, Array]:
+        """Return one state `(N,)` a step on, and the Jacobian at it times `vectors` `(N, m)`.
+
+        Raises:
+            ValueError: the slope of f is not known.
+        """
         slope = known_activation("ReservoirMap.tangent", self.function).slope
         leak = _column(self.leak)
         if self.leak_inside:
-            through = self.W @ (_column(self.gain * slope(self.output(x))) * vectors)
-        else:
-            fired = self.function(self.gain * (self._recurrent(x) + self.Win @ u + self.bias) + self.shift)
-            through = _column(self.gain * slope(np.asarray(fired))) * (self.W @ vectors)
-        return np.asarray((1 - leak) * vectors + leak * through)
+            seen = self.output(x)
+            # One product for the state and all vectors: a walk through W is what a step costs.
+            through = self.W @ np.column_stack([seen, _column(self.gain * slope(seen)) * vectors])
+            moved = (1 - self.leak) * x + self.leak * (through[:, 0] + self.Win @ u + self.bias)
+            return np.asarray(moved), np.asarray((1 - leak) * vectors + leak * through[:, 1:])
+        through = self.W @ np.column_stack([x, vectors])
+        fired = np.asarray(self.function(self.gain * (through[:, 0] + self.Win @ u + self.bias) + self.shift))
+        moved = (1 - self.leak) * x + self.leak * fired
+        return np.asarray(moved), np.asarray(
+            (1 - leak) * vectors + leak * _column(self.gain * slope(fired)) * through[:, 1:]
+        )
 
     def _recurrent(self, x: Array) -> Array:
         return (self.W @ x.T).T if issparse(self.W) else x @ self.W.T
@@ -161,6 +179,10 @@ class FunctionMap:
         assert self.slope is not None
         jacobian = np.asarray(self.slope(*self._arguments(x, u)), dtype=float).reshape(self.units, self.units)
         return np.asarray(jacobian @ vectors)
+
+    def advance(self, x: Array, u: Array, vectors: Array) -> tuple[Array, Array]:
+        """One state a step on, and the Jacobian at it times `vectors`."""
+        return self.step(x, u), self.tangent(x, u, vectors)
 
     def _arguments(self, x: Array, u: Array) -> tuple[Array, ...]:
         return (x, u) if self.driven else (x,)
