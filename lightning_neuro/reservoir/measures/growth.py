@@ -1,7 +1,6 @@
 """How tangent vectors grow along a trajectory, step by step."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -79,17 +78,17 @@ def random_frame(units: int, count: int, seed: int) -> Array:
     return np.asarray(np.linalg.qr(drawn)[0])
 
 
-def _orthonormal(moved: Array) -> tuple[Array, Array, Any]:
+def _orthonormal(moved: Array) -> tuple[Array, Array, npt.NDArray[np.intp]]:
     """Return the vectors made orthonormal, how long each had become, and which are left."""
-    kept = np.arange(moved.shape[1])
+    kept: npt.NDArray[np.intp] = np.arange(moved.shape[1])
     if len(kept) == 1:
         length = float(np.linalg.norm(moved))
         return (moved / length, np.array([length]), kept) if length > 0 else (moved[:, :0], np.empty(0), kept[:0])
     lengths = np.linalg.norm(moved, axis=0)
     rounding = len(moved) * np.finfo(float).eps
     while len(kept):
-        directions, upper = np.linalg.qr(moved[:, kept])
-        sizes = abs(np.diag(upper))
+        factors = np.linalg.qr(moved[:, kept])
+        directions, sizes = np.asarray(factors.Q, np.float64), np.asarray(abs(np.diag(factors.R)), np.float64)
         gone = np.flatnonzero(sizes <= rounding * lengths[kept])
         if not len(gone):
             return directions, sizes, kept
