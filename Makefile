@@ -17,8 +17,9 @@ test: $(VENV)/.dev
 	$(PYTEST)
 
 # What touches Lightning once more, on its other copy, `lightning.pytorch`: the other test files never name a part of it.
+# Examples, benchmarks and the demonstration are ours to run on one copy.
 LIGHTNING_TESTS = $(shell grep -rlE "_lightning|[Tt]rainer|lightning_neuro import|\.(callback|module|data|demo|cli|choose)\b" \
-	tests --include="test_*.py")
+	tests --include="test_*.py" | grep -vE "examples|test_benchmark|tests/demo/")
 
 test-roots: $(VENV)/.dev
 	LIGHTNING_NEURO_IMPORT_ROOT=lightning.pytorch $(PYTEST) -m "not slow" $(LIGHTNING_TESTS)

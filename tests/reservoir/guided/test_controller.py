@@ -122,7 +122,7 @@ def test_errors_name_the_controller_and_what_to_do(controller):
 @pytest.mark.parametrize(
     ("controller", "words"),
     [
-        (EdgeOfChaos(), "the reservoir runs away"),
+        (EdgeOfChaos(), "the reservoir is unstable"),
         (InformationStorageLeak(), "InformationStorageLeak: the reservoir is unstable"),
         (HomeostaticRate(), "HomeostaticRate: the reservoir is unstable"),
         (TransferEntropyCoupling(), "spectral radius about rest must be at most 1, got 8"),

@@ -18,7 +18,8 @@ from lightning_neuro.reservoir.measures.lyapunov import lyapunov_exponent
 )
 def test_the_exponent_is_within_two_hundredths_also_under_other_inputs(seed, start):
     rng = np.random.default_rng(seed)
-    u, other = rng.uniform(-1, 1, (2, 800, 1))
+    # Over 700 steps an exponent this near to 0 has a standard error of 0.012 by itself; 1400 halve its square.
+    u, other = rng.uniform(-1, 1, (2, 1500, 1))
     report = EdgeOfChaos().fit(Reservoir(100, input_connectivity=1.0, seed=seed, **start), u)
     assert report.stopped == "target reached"
     assert abs(float(lyapunov_exponent(report.reservoir, u, washout=100)) + 0.02) < 0.005 + 1e-9
