@@ -43,7 +43,7 @@ def lyapunov_exponent(
         "auto": "jacobian" where there is one, else "flip" where states have two values, else "perturbation".
 
     Args:
-        reservoir: node, model, `TorchReservoir`, or a map (`maps.FunctionMap` of any function).
+        reservoir: node, `TorchReservoir`, or a map (`maps.FunctionMap` of any function); of a model, its reservoir.
         inputs: `(T, K)` or `(T,)`.
         washout: leading steps that move states and vectors and do not count.
         method: one of the above.

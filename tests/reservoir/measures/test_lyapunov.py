@@ -115,7 +115,7 @@ def test_leak_at_rest_enters_as_its_equation_says():
 
 
 @pytest.mark.parametrize("lr", [1.0, 0.4])
-def test_nodes_a_model_and_a_torch_module_are_one(lr):
+def test_a_node_and_a_torch_module_are_one(lr):
     node = Reservoir(25, sr=0.9, lr=lr, bias=0.1, seed=0)
     node.initialize(U)
     found = float(lyapunov_exponent(node, U[:300], washout=50))
