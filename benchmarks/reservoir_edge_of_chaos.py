@@ -1,8 +1,9 @@
 """Where between order and chaos do storage, transfer and memory peak?
 
-A reservoir of 150 tanh units without bias, weights N(0, sigma^2), is driven by uniform noise through weak weights. For each
-sigma and seed: the largest Lyapunov exponent, active information storage (history 2, mean over units), transfer entropy
-(history 1, mean and median over all pairs), memory capacity, and kernel minus generalisation rank. Gaussian estimators.
+A reservoir of 150 tanh units without bias, weights N(0, sigma^2), is driven by uniform noise through weak weights. For
+each sigma and seed: the largest Lyapunov exponent, active information storage (history 2, mean over units), transfer
+entropy (history 1, mean and median over all pairs), memory capacity, and kernel minus generalisation rank; estimators
+are Gaussian.
 
 Runs are kept in `--out` after each seed and not repeated. From the top of the checkout, about four minutes:
 
