@@ -14,12 +14,12 @@ demo: $(VENV)/.demo
 	$(BIN)/lightning-neuro demo
 
 test: $(VENV)/.dev
-	$(PYTEST)
+	$(PYTEST) $(TESTS)
 
 # What touches Lightning once more, on its other copy, `lightning.pytorch`: the other test files never name a part of it.
-# Examples, benchmarks and the demonstration are ours to run on one copy.
+# Examples, benchmarks, readers of data, several processes and the demonstration are run on one copy.
 LIGHTNING_TESTS = $(shell grep -rlE "_lightning|[Tt]rainer|lightning_neuro import|\.(callback|module|data|demo|cli|choose)\b" \
-	tests --include="test_*.py" | grep -vE "examples|test_benchmark|tests/demo/")
+	tests --include="test_*.py" | grep -vE "examples|test_benchmark|tests/(demo|data|distributed)/")
 
 test-roots: $(VENV)/.dev
 	LIGHTNING_NEURO_IMPORT_ROOT=lightning.pytorch $(PYTEST) -m "not slow" $(LIGHTNING_TESTS)

@@ -17,6 +17,9 @@ from typing import NoReturn
 from lightning_neuro import __version__
 from lightning_neuro.cli_messages import UsageError, one_line
 
+# Words instead of a path that Lightning turns into one.
+_FOUND_BY_LIGHTNING = ("best", "last", "hpc", "registry")
+
 LIGHTNING_COMMANDS = {
     "fit": "train a model and validate it along the way",
     "validate": "one pass over the validation data",
@@ -147,8 +150,17 @@ def _run_lightning(words: list[str]) -> None:
     for name in _SHORT_NAMES:
         importlib.import_module(name)
     from lightning_neuro._lightning import ROOT, LightningModule
+    from lightning_neuro.common.checkpoint_file import check_checkpoint_file
 
-    lightning_cli = importlib.import_module(f"{ROOT}.cli").LightningCLI
+    parent = importlib.import_module(f"{ROOT}.cli").LightningCLI
+
+    class WithWholeCheckpoints(parent):  # type: ignore[misc, valid-type]  # of the copy of Lightning that is in use
+        def before_instantiate_classes(self) -> None:
+            path = self.config[self.subcommand].get("ckpt_path")
+            if path not in (None, *_FOUND_BY_LIGHTNING):
+                # torch itself loads most files in which a bit has flipped.
+                check_checkpoint_file("--ckpt_path", path)
+
     raising = {"exit_on_error": False}
     with warnings.catch_warnings():
         # Lightning warns whoever hands over words while the process has some as well: here they are the same.
@@ -156,7 +168,7 @@ def _run_lightning(words: list[str]) -> None:
         # Between Lightning and its parser; no user can do anything about it.
         for module in ("jsonargparse", r"(pytorch_lightning|lightning\.pytorch)\.cli"):
             warnings.filterwarnings("ignore", category=DeprecationWarning, module=module)
-        lightning_cli(
+        WithWholeCheckpoints(
             LightningModule,
             subclass_mode_model=True,  # and any data module, or none: evolution needs no data
             seed_everything_default=0,

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from lightning_neuro import __version__
 from lightning_neuro._lightning import Callback, MisconfigurationException
@@ -86,6 +87,17 @@ def test_a_checkpoint_of_fit_can_be_tested(tmp_path, capsys):
     assert main(["test", "--config", str(CONFIG), "--ckpt_path", str(checkpoint)]) == 0
     assert config.is_file()
     assert "test_accuracy" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["fit", "test"])
+def test_a_damaged_checkpoint_is_refused_in_one_line(command, tmp_path, capsys):
+    torch.save({"state_dict": {"weight": torch.ones(100)}}, tmp_path / "run.ckpt")
+    content = bytearray((tmp_path / "run.ckpt").read_bytes())
+    content[content.index(torch.ones(100).numpy().tobytes())] ^= 4
+    (tmp_path / "run.ckpt").write_bytes(content)
+    assert main([command, *DIGITS, *QUICK[2:], "--ckpt_path=run.ckpt"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("lightning-neuro: --ckpt_path: run.ckpt is damaged: the checksum of its part ")
 
 
 @pytest.mark.filterwarnings("ignore:The dirpath has changed")
