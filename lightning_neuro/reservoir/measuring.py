@@ -132,7 +132,7 @@ def named_measures(owner: str, measures: Any) -> dict[str, tuple[Callable[..., A
         raise TypeError(f"{owner}: measures must be names or functions, got {type(measures).__name__}.")
     if not pairs:
         raise ValueError(f"{owner}: measures must name at least one, got none.")
-    names = [each for each in known_measures.__all__ if each != "Measure"]
+    names = [each for each in known_measures.__all__ if each.islower()]  # the others are what measures return
     found: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {}
     for name, entry in pairs:
         if callable(entry):
