@@ -29,7 +29,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --doctest-modules lightning_neuro
+	$(PYTEST) --doctest-modules lightning_neuro
 
 bench: $(VENV)/.dev
 	for method in gradient_activation gradient_rewiring st_rsbp safe_mutation spectral_rnn reservoir; do \

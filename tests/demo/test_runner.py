@@ -45,7 +45,8 @@ def test_report_loads_nothing(page):
     assert not re.search(r"url\(\s*(?!#)", html)
 
 
-def test_data_and_place_are_told(tmp_path, capsys):
+def test_data_and_place_are_told(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("lightning_neuro.demo.runner.METHODS", ())
     run_demo(tmp_path, "digits", seeds=1, fast=True)
     told = capsys.readouterr().out
     assert "Data: the 8x8 digits of scikit-learn\n" in told
