@@ -13,17 +13,17 @@ from lightning_neuro import __version__
 from lightning_neuro._lightning import ROOT
 from lightning_neuro.common.report import Section, Table, write_report
 from lightning_neuro.data import image_data
-from lightning_neuro.demo import gradient_activation, gradient_rewiring, safe_mutation, spectral_rnn, st_rsbp
+from lightning_neuro.demo import gradient_activation, gradient_rewiring, reservoir, safe_mutation, spectral_rnn, st_rsbp
 from lightning_neuro.demo.comparison import Comparison, DataName, Plan, say
 from lightning_neuro.demo.training import one_thread
 
-# A later method adds one line here.
 METHODS: tuple[Callable[[Comparison], Section], ...] = (
     gradient_activation.demonstrate,
     gradient_rewiring.demonstrate,
     st_rsbp.demonstrate,
     safe_mutation.demonstrate,
     spectral_rnn.demonstrate,
+    reservoir.demonstrate,
 )
 
 FAST_NOTE = " This was a fast run: it shows that everything works, and its numbers mean nothing."
@@ -62,8 +62,9 @@ def run_demo(
         "lightning_neuro demonstration",
         [*sections, _provenance(command, found.kind.title, seconds)],
         lead=f"Small spiking networks trained on {found.kind.title} with and without each method, for the same number "
-        "of steps; then nets evolved with and without safe mutations, and recurrent networks learned by moments. The "
-        f"numbers are those of this run, whichever way it came out.{FAST_NOTE if fast else ''}",
+        "of steps; then nets evolved with and without safe mutations, recurrent networks learned by moments, and "
+        "reservoirs that organise themselves. The numbers are those of this run, whichever way it came "
+        f"out.{FAST_NOTE if fast else ''}",
     )
     say(f"Report: {page.resolve()} ({seconds:.0f} s)")
     return page

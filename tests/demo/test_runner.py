@@ -30,11 +30,14 @@ def test_report_holds_every_part(page):
         "Best champion, SM-G-SUM",
         "Spectral learning of recurrent networks",
         "BPTT, spectral start",
+        "Reservoirs: measures and self-organisation",
+        "Phase portrait",
+        "Capacity by degree",
         "lightning-neuro demo --data digits --seeds 2 --fast",
         ">torch<",
     ):
         assert part in html, part
-    assert html.count("<svg") == 21
+    assert html.count("<svg") == 29
     assert re.search(r"<th scope=\"row\">with GAF</th><td>[\d.]+\N{NO-BREAK SPACE}±", html)
     assert page.name == "index.html"
 
