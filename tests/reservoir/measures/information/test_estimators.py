@@ -1,4 +1,4 @@
-"""Estimators against closed forms, slow second implementations, invariants and other libraries."""
+"""Estimators against closed forms, slow second implementations and invariants."""
 
 import numpy as np
 import pytest
@@ -328,21 +328,3 @@ def test_surrogates_keep_rows_and_series_and_go_everywhere(kind):
         np.testing.assert_array_equal(one[..., 1] - one[..., 0], 1)
     firsts = {int(one[0, 0, 0]) // 2 for one in drawn}
     assert firsts == (set(range(1, 6)) if kind == "shift" else set(range(6)))
-
-
-# --- other libraries
-
-
-def test_ksg_equals_ennemi():
-    ennemi = pytest.importorskip("ennemi")
-    x, y, z = correlated(3, samples=2000, widths=(1, 1, 1))
-    theirs = ennemi.estimate_mi(y[:, 0], x[:, 0], cond=z[:, 0], k=4).item()
-    assert ksg_information(x, y, z).mean() == pytest.approx(theirs, abs=0.01)
-
-
-def test_tables_equal_dit():
-    dit = pytest.importorskip("dit")
-    share = np.random.default_rng(0).dirichlet(np.ones(12)).reshape(2, 3, 2)
-    known = dit.Distribution([tuple(map(str, place)) for place in np.ndindex(share.shape)], share.ravel())
-    theirs = dit.multivariate.coinformation(known, [[0], [1]], [2])
-    assert discrete.table_information(share) / np.log(2) == pytest.approx(theirs, abs=1e-9)
