@@ -156,7 +156,7 @@ def normal_matrix_with_eigenvalues(
         dtype: of the matrix.
 
     Raises:
-        ValueError: a complex eigenvalue lacks its conjugate, or there is none.
+        ValueError: one is not finite, a complex eigenvalue lacks its conjugate, or there is none.
 
     >>> import numpy as np
     >>> w = normal_matrix_with_eigenvalues([0.5, 0.3 + 0.4j, 0.3 - 0.4j], seed=0)
@@ -164,6 +164,8 @@ def normal_matrix_with_eigenvalues(
     array([0.5, 0.5, 0.5])
     """
     values = np.atleast_1d(np.asarray(eigenvalues, np.complex128))
+    if not np.isfinite(values).all():
+        raise ValueError(f"normal_matrix_with_eigenvalues: eigenvalues must be finite, got {eigenvalues!r}.")
     real, upper, lower = values[values.imag == 0].real, values[values.imag > 0], values[values.imag < 0]
     paired = len(upper) == len(lower) and np.allclose(np.sort_complex(upper), np.sort_complex(lower.conj()))
     if values.ndim != 1 or len(values) == 0 or not paired:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from reservoirpy.activationsfunc import tanh
 from reservoirpy.mat_gen import bernoulli, normal
 from reservoirpy.nodes import Reservoir
+from scipy.sparse.linalg import ArpackError
 
 from lightning_neuro.common import checks
 from lightning_neuro.reservoir.adaptation import Adaptation, adapt_
@@ -61,7 +62,8 @@ class SelfOrganizingReservoir(Reservoir):
 
     Raises:
         TypeError: an entry of `rules` is not a rule.
-        ValueError: an unknown equation, a `W` that is not square, or what `Reservoir` refuses.
+        ValueError: an unknown equation, a `W` that is not square, weights that are not finite, a leak rate outside of
+            0 to 1, a negative `sr`, or what `Reservoir` refuses.
 
     >>> from lightning_neuro.reservoir.rules import IntrinsicPlasticity
     >>> node = SelfOrganizingReservoir(50, [IntrinsicPlasticity()], sr=0.9, seed=0)
@@ -94,9 +96,13 @@ class SelfOrganizingReservoir(Reservoir):
         name: str | None = None,
     ) -> None:
         owner = type(self).__name__
-        shape = getattr(W, "shape", None)
-        if shape is not None and (len(shape) != 2 or shape[0] != shape[1]):
-            raise ValueError(f"{owner}: W must be square, got shape {shape}.")
+        if isinstance(rules, StepRule | EpochRule):
+            raise TypeError(
+                f"{owner}: rules must be a list of rules, got {rules!r}. Write [{type(rules).__name__}(...)]."
+            )
+        _check_weights(owner, units, W, Win)
+        _check_finite(owner, W=W, Win=Win, bias=bias, input_scaling=input_scaling)
+        checks.number(owner, "sr", sr, at_least=0)
         super().__init__(
             units,
             lr=lr,
@@ -113,6 +119,7 @@ class SelfOrganizingReservoir(Reservoir):
             seed=seed,
             name=name,
         )
+        _check_leak(owner, lr, self.units)
         for rule in rules:
             if not isinstance(rule, StepRule | EpochRule):
                 raise TypeError(f"{owner}: rules must be rules of lightning_neuro.reservoir.rules, got {rule!r}.")
@@ -129,14 +136,20 @@ class SelfOrganizingReservoir(Reservoir):
         Raises:
             ValueError: the drawn weights have no loop, so that nothing scales their spectral radius of 0 to `sr`.
         """
-        drawn = callable(self.W)
-        super().initialize(x, y)
-        if drawn and abs(self.W).max() > _LARGEST_DRAWN * self.sr:
+        drawn, found = callable(self.W), "no weight at all"
+        try:
+            super().initialize(x, y)
+            nilpotent = drawn and abs(self.W).max() > _LARGEST_DRAWN * self.sr
+            if nilpotent:
+                found = f"weights up to {abs(self.W).max():.1e}"
+        except ArpackError:  # on a W of zeros
+            nilpotent = True
+        if nilpotent:
             self.initialized = False
             raise ValueError(
                 f"{type(self).__name__}: W must have a loop to be scaled to sr={self.sr}, but the one drawn is "
-                f"nilpotent and came back with weights up to {abs(self.W).max():.1e}. Give more units, a larger "
-                "rc_connectivity, another seed, or W=delay_line_matrix."
+                f"nilpotent and came back with {found}. Give more units, a larger rc_connectivity, another seed, or "
+                "W=delay_line_matrix."
             )
         if self.equation == "external":
             self.state = {"internal": np.zeros(self.units)} | self.state
@@ -226,3 +239,32 @@ class PermutationReservoir(SelfOrganizingReservoir):
             checks.integer("PermutationReservoir", "cycles", cycles, at_least=1, at_most=units)
         self.cycles = cycles
         super().__init__(units, rules, sr=sr, W=partial(permutation_matrix, cycles=cycles), **reservoir)
+
+
+def _check_weights(owner: str, units: int | None, recurrent: Any, into: Any) -> None:
+    """Refuse sizes that would end in a message of numpy or scipy."""
+    shape = getattr(recurrent, "shape", None)
+    if shape is not None and (len(shape) != 2 or shape[0] != shape[1]):
+        raise ValueError(f"{owner}: W must be square, got shape {shape}.")
+    if units is not None:
+        checks.integer(owner, "units", units, at_least=1)
+    elif shape is None:
+        raise ValueError(f"{owner}: units must be given where W is drawn, got None.")
+    rows = getattr(into, "shape", (None,))[0]
+    wanted = units if shape is None else shape[0]
+    if rows not in (None, wanted):
+        raise ValueError(f"{owner}: Win must be ({wanted}, K), got shape {into.shape}.")
+
+
+def _check_finite(owner: str, **given: Any) -> None:
+    for name, value in given.items():
+        if not callable(value) and not np.isfinite(value.sum() if hasattr(value, "sum") else np.sum(value)):
+            raise ValueError(f"{owner}: {name} must be finite, got nan or inf.")
+
+
+def _check_leak(owner: str, leak: Any, units: int) -> None:
+    rates = np.asarray(leak, np.float64)
+    if rates.size != 1 and rates.shape != (units,):
+        raise ValueError(f"{owner}: lr must be a number or ({units},), got shape {rates.shape}.")
+    for rate in rates.ravel().tolist():
+        checks.number(owner, "lr", rate, at_least=0, at_most=1)

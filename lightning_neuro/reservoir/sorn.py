@@ -67,7 +67,7 @@ class SORN(Node):
         history: what all calls of `adapt` did, or None.
 
     Raises:
-        ValueError: a number out of range.
+        ValueError: a number out of range, or a `Win` of another height.
 
     >>> words = np.eye(3)[np.tile([0, 1, 1, 2], 250)]
     >>> node = SORN(50, pool_size=5, seed=0)
@@ -123,6 +123,8 @@ class SORN(Node):
         self.new_synapse_weight = checks.number("SORN", "new_synapse_weight", new_synapse_weight, above=0, at_most=1)
         self.noise_std = checks.number("SORN", "noise_std", noise_std, at_least=0)
         self.readout = checks.choice("SORN", "readout", readout, READOUTS)
+        if Win is not None and (Win.ndim != 2 or Win.shape[0] != units):
+            raise ValueError(f"SORN: Win must be ({units}, K), got shape {Win.shape}.")
         self.Win, self.input_dim, self.name = Win, input_dim if Win is None else Win.shape[1], name
         self.output_dim = units
         self.rng = rand_generator(seed)

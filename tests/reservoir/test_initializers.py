@@ -135,6 +135,11 @@ def test_more_cycles_than_units_are_refused():
         permutation_matrix(3, cycles=4)
 
 
+def test_eigenvalues_that_are_no_numbers_are_refused():
+    with pytest.raises(ValueError, match="eigenvalues must be finite, got"):
+        normal_matrix_with_eigenvalues([0.5, np.nan])
+
+
 @pytest.mark.parametrize("values", [[0.5, 0.1 + 0.2j], [], [[0.5], [0.6]]])
 def test_eigenvalues_without_their_conjugates_are_refused(values):
     with pytest.raises(ValueError, match="must be real or come in conjugate pairs"):

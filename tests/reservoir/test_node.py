@@ -160,6 +160,17 @@ def test_a_permutation_keeps_its_links_while_rules_move_their_weights():
         (lambda: SelfOrganizingReservoir(20, ["oja"]), TypeError, "rules must be rules of .*, got 'oja'"),
         (lambda: SelfOrganizingReservoir(20, equation="both"), ValueError, "equation must be one of 'internal'"),
         (lambda: SelfOrganizingReservoir(W=np.ones((3, 4))), ValueError, r"W must be square, got shape \(3, 4\)"),
+        (lambda: SelfOrganizingReservoir(W=np.full((2, 2), np.nan)), ValueError, "W must be finite, got nan or inf"),
+        (lambda: SelfOrganizingReservoir(3, Win=np.full((3, 1), np.inf)), ValueError, "Win must be finite"),
+        (lambda: SelfOrganizingReservoir(3, bias=np.nan), ValueError, "bias must be finite"),
+        (lambda: SelfOrganizingReservoir(3, Win=np.ones((4, 1))), ValueError, r"Win must be \(3, K\), got .*\(4, 1\)"),
+        (lambda: SelfOrganizingReservoir(), ValueError, "units must be given where W is drawn"),
+        (lambda: SelfOrganizingReservoir(0), ValueError, "units must be at least 1, got 0"),
+        (lambda: SelfOrganizingReservoir(3, lr=1.5), ValueError, "lr must be at least 0 and at most 1, got 1.5"),
+        (lambda: SelfOrganizingReservoir(3, lr=np.nan), ValueError, "lr must be at least 0 and at most 1, got nan"),
+        (lambda: SelfOrganizingReservoir(3, lr=np.ones(2)), ValueError, r"lr must be a number or \(3,\)"),
+        (lambda: SelfOrganizingReservoir(3, sr=-0.5), ValueError, "sr must be at least 0, got -0.5"),
+        (lambda: SelfOrganizingReservoir(3, Oja()), TypeError, r"rules must be a list of rules, .*\[Oja\("),
         (lambda: PermutationReservoir(20, W=np.eye(20)), TypeError, "W follows from the permutation"),
         (lambda: PermutationReservoir(20, rc_connectivity=0.1), TypeError, "rc_connectivity follows from the perm"),
         (lambda: PermutationReservoir(20, cycles=21), ValueError, "cycles must be at least 1 and at most 20, got 21"),
@@ -189,6 +200,8 @@ def test_drawn_weights_without_a_loop_are_refused_instead_of_scaled_to_1e8():
     with pytest.raises(ValueError, match=r"W must have a loop to be scaled to sr=0\.9, but the one drawn is nilpotent"):
         node.run(SERIES[0])
     assert not node.initialized
+    with pytest.raises(ValueError, match="the one drawn is nilpotent and came back with no weight at all"):
+        SelfOrganizingReservoir(3, rc_connectivity=0.01, seed=1).run(SERIES[0])
     chain = SelfOrganizingReservoir(25, W=delay_line_matrix, sr=0.9, rules=[Oja()])
     chain.adapt(SERIES)
     assert np.isfinite(chain.run(SERIES[0])).all()

@@ -125,6 +125,11 @@ def test_it_fits_and_runs_in_a_model_and_running_changes_nothing(readout):
     np.testing.assert_array_equal([node.step(u) for u in LETTERS[:50]], whole)
 
 
+def test_pools_for_another_number_of_units_are_refused():
+    with pytest.raises(ValueError, match=r"SORN: Win must be \(50, K\), got shape \(40, 6\)"):
+        SORN(50, Win=np.ones((40, 6)))
+
+
 def test_input_weights_may_be_given():
     pools = np.eye(50)[:, :6]
     node = SORN(50, Win=pools, seed=0)

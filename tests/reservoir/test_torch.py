@@ -222,6 +222,17 @@ def test_series_are_refused(inputs, options, message):
         TorchReservoir(2 * np.eye(2), np.ones((2, 1)), activation="identity")(inputs, **options)
 
 
+def test_what_a_short_series_would_become_in_its_padding_is_nobodys_business():
+    growing = TorchReservoir([[5.0]], [[1.0]], activation="identity", dtype=torch.float32)
+    inputs = torch.zeros(2, 300, 1)
+    inputs[1, :5] = 1.0
+    states = growing(inputs, lengths=torch.tensor([300, 5]))
+    assert states[1, 4].item() == 781.0
+    assert states[1, 5:].abs().max() == 0
+    with pytest.raises(ValueError, match="the reservoir ran away"):
+        growing(inputs)
+
+
 def test_nodes_it_cannot_read_are_refused():
     with pytest.raises(TypeError, match="expected a reservoir with W"):
         TorchReservoir.from_node(object())

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from reservoirpy.model import Model
 from reservoirpy.node import Node
 from scipy.sparse import issparse
 
@@ -224,9 +225,10 @@ def as_map(source: Any, drive: Array, *, owner: str = "as_map") -> StateMap:
         )
     if isinstance(source, Node):
         return _node_map(twin)
+    of_model, of_states = "Of a model, give its reservoir.", "Recorded states have no dynamics to perturb."
     raise TypeError(
         f"{owner}: expected a reservoirpy node or a reservoir with W, Win, bias, lr and activation, "
-        f"got {type(source).__name__}. Recorded states have no dynamics to perturb."
+        f"got {type(source).__name__}. {of_model if isinstance(source, Model) else of_states}"
     )
 
 

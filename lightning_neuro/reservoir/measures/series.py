@@ -124,7 +124,9 @@ def summary(values: Array) -> dict[str, Any]:
     """
     square = values.ndim == 2 and values.shape[0] == values.shape[1] > 1
     flat = values[~np.eye(len(values), dtype=bool)] if square else values.ravel()
-    quantiles = dict(zip(map(str, QUANTILES), np.quantile(flat, QUANTILES).tolist(), strict=True))
+    # Between a number and the entropy of a constant, which is -inf, there is nothing to interpolate.
+    method: Any = "linear" if np.isfinite(flat).all() else "lower"
+    quantiles = dict(zip(map(str, QUANTILES), np.quantile(flat, QUANTILES, method=method).tolist(), strict=True))
     return {"median": float(np.median(flat)), "quantiles": quantiles, "mean": float(flat.mean())}
 
 

@@ -327,6 +327,14 @@ def test_constant_and_duplicate_columns_give_finite_tables(estimator):
     assert np.isfinite(mutual_information(x, estimator=estimator).value).all()
 
 
+@pytest.mark.filterwarnings("error")
+def test_the_entropy_of_a_constant_among_others_leaves_no_nan():
+    rng = np.random.default_rng(0)
+    found = entropy(np.column_stack([rng.standard_normal((200, 3)), np.ones(200)]))
+    assert found.value[3] == found.details["quantiles"]["0.05"] == -np.inf
+    assert found.details["quantiles"]["0.95"] == np.sort(found.value)[2]
+
+
 def test_what_cannot_be_measured_is_refused():
     x = np.zeros((5, 1))
     with pytest.raises(ValueError, match="at least 11 steps, 3 of washout and 6 of histories, got 5"):

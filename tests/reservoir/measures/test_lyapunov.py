@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reservoirpy.activationsfunc import identity
-from reservoirpy.nodes import IPReservoir, Reservoir
+from reservoirpy.nodes import IPReservoir, Reservoir, Ridge
 
 from lightning_neuro.reservoir.initializers import delay_line_matrix
 from lightning_neuro.reservoir.measures.lyapunov import lyapunov_exponent, lyapunov_spectrum
@@ -222,3 +222,5 @@ def test_refusals(call, message):
 def test_states_have_no_dynamics():
     with pytest.raises(TypeError, match="Recorded states have no dynamics"):
         lyapunov_exponent(np.zeros((10, 3)), np.zeros(10))
+    with pytest.raises(TypeError, match=r"got Model\. Of a model, give its reservoir"):
+        lyapunov_exponent(Reservoir(5, seed=0) >> Ridge(), np.zeros(10))
