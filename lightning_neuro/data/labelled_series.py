@@ -11,7 +11,16 @@ from torch.utils.data import Dataset
 
 
 class PaddedSeries(NamedTuple):
-    """Values `(T, B, D)` in float32, 0 behind a series' end, and lengths `(B,)` in int64."""
+    """Values `(T, B, D)` in float32, 0 behind a series' end, and lengths `(B,)` in int64.
+
+    Args:
+        values: `(T, B, D)`.
+        lengths: `(B,)`.
+
+    >>> padded = PaddedSeries(torch.zeros(5, 2, 3), torch.tensor([5, 4]))
+    >>> padded.lengths.tolist()
+    [5, 4]
+    """
 
     values: Tensor
     lengths: Tensor

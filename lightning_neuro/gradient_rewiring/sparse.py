@@ -64,6 +64,9 @@ def export_sparse(model: M, *, min_sparsity: float = 0.85, convolutions: bool = 
 def densify(model: M) -> M:
     """Return a copy in which `export_sparse` is undone, for tools that know dense layers only, such as NIR exporters.
 
+    Args:
+        model: what `export_sparse` returned, or a net that holds it.
+
     >>> net = nn.Sequential(nn.Linear(2, 2, bias=False))
     >>> torch.equal(densify(export_sparse(net, min_sparsity=0))[0].weight, net[0].weight)
     True

@@ -50,6 +50,10 @@ class Steps:
 def draw_noise(params: Tensor, generator: torch.Generator) -> Tensor:
     """Return standard normal noise like `params`: one block from the generator, so that every device gets the same.
 
+    Args:
+        params: `(P, d)`.
+        generator: where the noise is drawn from.
+
     >>> draw_noise(torch.zeros(2, 3), torch.Generator().manual_seed(0)).shape
     torch.Size([2, 3])
     """
@@ -155,6 +159,10 @@ def scaled_steps(
 
 def moved(params: Tensor, steps: Tensor) -> Tensor:
     """Return `params + steps`; weights whose step is 0 keep every bit, the sign of a zero included.
+
+    Args:
+        params: `(P, d)`.
+        steps: `(P, d)`.
 
     >>> moved(torch.tensor([[-0.0]]), torch.tensor([[0.0]])).tolist()
     [[-0.0]]

@@ -95,7 +95,21 @@ class ScaledMutation(ABC):
 
 
 class SafeMutationSum(ScaledMutation):
-    """SM-G-SUM: noise divided by the gradient summed over states, `sensitivity.sm_g_sum`."""
+    """SM-G-SUM: noise divided by the gradient summed over states, `sensitivity.sm_g_sum`.
+
+    Args:
+        floor: smallest divisor, as in `ScaledMutation`; so are the others.
+        zero: what a weight without effect is divided by.
+        clip: longest step of a weight; None for no limit.
+        normalize: None, "std" or "max".
+        reduction: "mean" or "reference".
+        max_bytes: about how much memory to work in.
+
+    >>> noise = torch.Generator().manual_seed(0)
+    >>> made = SafeMutationSum()(nn.Linear(3, 2), torch.zeros(5, 8), torch.ones(4, 3), 0.01, noise)
+    >>> made.children.shape
+    torch.Size([5, 8])
+    """
 
     def sensitivity(
         self, policy: BatchedPolicy, params: Tensor, states: Tensor, noise: Tensor, valid: Tensor | None
@@ -105,7 +119,21 @@ class SafeMutationSum(ScaledMutation):
 
 
 class SafeMutationAbs(ScaledMutation):
-    """SM-G-ABS: noise divided by the mean magnitude of the gradient, `sensitivity.sm_g_abs`."""
+    """SM-G-ABS: noise divided by the mean magnitude of the gradient, `sensitivity.sm_g_abs`.
+
+    Args:
+        floor: smallest divisor, as in `ScaledMutation`; so are the others.
+        zero: what a weight without effect is divided by.
+        clip: longest step of a weight; None for no limit.
+        normalize: None, "std" or "max".
+        reduction: "mean" or "reference".
+        max_bytes: about how much memory to work in.
+
+    >>> noise = torch.Generator().manual_seed(0)
+    >>> made = SafeMutationAbs()(nn.Linear(3, 2), torch.zeros(5, 8), torch.ones(4, 3), 0.01, noise)
+    >>> made.children.shape
+    torch.Size([5, 8])
+    """
 
     def sensitivity(
         self, policy: BatchedPolicy, params: Tensor, states: Tensor, noise: Tensor, valid: Tensor | None
@@ -115,7 +143,21 @@ class SafeMutationAbs(ScaledMutation):
 
 
 class SafeMutationSecondOrder(ScaledMutation):
-    """SM-G-SO: noise divided by the root of the curvature along it, `sensitivity.sm_g_so`."""
+    """SM-G-SO: noise divided by the root of the curvature along it, `sensitivity.sm_g_so`.
+
+    Args:
+        floor: smallest divisor, as in `ScaledMutation`; so are the others.
+        zero: what a weight without effect is divided by.
+        clip: longest step of a weight; None for no limit.
+        normalize: None, "std" or "max".
+        reduction: "mean" or "reference".
+        max_bytes: about how much memory to work in.
+
+    >>> noise = torch.Generator().manual_seed(0)
+    >>> made = SafeMutationSecondOrder()(nn.Linear(3, 2), torch.zeros(5, 8), torch.ones(4, 3), 0.01, noise)
+    >>> made.children.shape
+    torch.Size([5, 8])
+    """
 
     def sensitivity(
         self, policy: BatchedPolicy, params: Tensor, states: Tensor, noise: Tensor, valid: Tensor | None

@@ -65,6 +65,10 @@ class Synapse:
         how: found inside a neuron, by the order rule, or by tracing; `"masked"` inside a layer that fixes which of its
             connections exist.
         names: all names of a tied weight; just `name` otherwise.
+
+    >>> weight = nn.Linear(3, 2).weight
+    >>> Synapse("0.weight", weight, "0", ("1",), "order", ("0.weight",)).tensor.shape
+    torch.Size([2, 3])
     """
 
     name: str

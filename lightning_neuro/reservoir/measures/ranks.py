@@ -61,6 +61,13 @@ def generalization_rank(reservoir: Any, streams: npt.ArrayLike, *, rtol: float =
 def similar_streams(streams: npt.ArrayLike, *, same_steps: int) -> Array:
     """Return the streams `(m, L, K)` with the last steps of the first in all of them.
 
+    Args:
+        streams: `(m, L, K)`.
+        same_steps: how many, 1 to L.
+
+    Raises:
+        ValueError: no such shape, or a number out of range.
+
     >>> similar_streams(np.arange(4.0).reshape(2, 2, 1), same_steps=1).ravel().tolist()
     [0.0, 1.0, 2.0, 1.0]
     """

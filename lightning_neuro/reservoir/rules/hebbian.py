@@ -86,8 +86,18 @@ def slide(average: Array, values: Array, window: float) -> Array:
 class Hebb(StepRule):
     """`W_ij += learning_rate y_i x_j`. Weights grow without bound unless `Normalize` follows in the list.
 
+    Args:
+        learning_rate: of the weights.
+
     Raises:
         ValueError: `learning_rate` is not above 0.
+
+    >>> from lightning_neuro import SelfOrganizingReservoir
+    >>> linear = {"W": np.array([[0.5]]), "Win": np.ones((1, 1)), "activation": "identity"}
+    >>> node = SelfOrganizingReservoir(rules=[Hebb(0.1)], **linear)
+    >>> _ = node.adapt(np.ones((2, 1)))  # x, y = 0, 1; then 1, 1.5
+    >>> round(node.W.item(), 4)
+    0.65
     """
 
     learning_rate: float = 1e-3
@@ -104,7 +114,18 @@ class Hebb(StepRule):
 
 @dataclass(frozen=True)
 class AntiHebb(Hebb):
-    """`W_ij -= learning_rate y_i x_j`: units that fire one after the other come to inhibit each other."""
+    """`W_ij -= learning_rate y_i x_j`: units that fire one after the other come to inhibit each other.
+
+    Args:
+        learning_rate: of the weights.
+
+    >>> from lightning_neuro import SelfOrganizingReservoir
+    >>> linear = {"W": np.array([[0.5]]), "Win": np.ones((1, 1)), "activation": "identity"}
+    >>> node = SelfOrganizingReservoir(rules=[AntiHebb(0.1)], **linear)
+    >>> _ = node.adapt(np.ones((2, 1)))
+    >>> round(node.W.item(), 4)
+    0.35
+    """
 
     sign: ClassVar[float] = -1.0
 
@@ -113,8 +134,18 @@ class AntiHebb(Hebb):
 class Oja(StepRule):
     """`W_ij += learning_rate y_i (x_j - y_i W_ij)`: a linear unit finds the first principal component of its inputs.
 
+    Args:
+        learning_rate: of the weights.
+
     Raises:
         ValueError: `learning_rate` is not above 0.
+
+    >>> from lightning_neuro import SelfOrganizingReservoir
+    >>> linear = {"W": np.array([[0.5]]), "Win": np.ones((1, 1)), "activation": "identity"}
+    >>> node = SelfOrganizingReservoir(rules=[Oja(0.1)], **linear)
+    >>> _ = node.adapt(np.ones((2, 1)))
+    >>> round(node.W.item(), 4)
+    0.5004
     """
 
     learning_rate: float = 1e-3
@@ -131,7 +162,18 @@ class Oja(StepRule):
 
 @dataclass(frozen=True)
 class AntiOja(Oja):
-    """`W_ij -= learning_rate y_i (x_j - y_i W_ij)`. Its decay has become growth: let `Normalize` follow in the list."""
+    """`W_ij -= learning_rate y_i (x_j - y_i W_ij)`. Its decay has become growth: let `Normalize` follow in the list.
+
+    Args:
+        learning_rate: of the weights.
+
+    >>> from lightning_neuro import SelfOrganizingReservoir
+    >>> linear = {"W": np.array([[0.5]]), "Win": np.ones((1, 1)), "activation": "identity"}
+    >>> node = SelfOrganizingReservoir(rules=[AntiOja(0.1)], **linear)
+    >>> _ = node.adapt(np.ones((2, 1)))
+    >>> round(node.W.item(), 4)
+    0.5271
+    """
 
     sign: ClassVar[float] = -1.0
 
@@ -147,6 +189,12 @@ class BCM(StepRule):
 
     Raises:
         ValueError: a number out of range.
+
+    >>> from lightning_neuro import SelfOrganizingReservoir
+    >>> node = SelfOrganizingReservoir(20, [BCM(window=50.0)], seed=0)
+    >>> _ = node.adapt(np.random.default_rng(0).uniform(-1, 1, (300, 1)))
+    >>> node.memories[0]["threshold"].shape  # they have slid with each unit's mean square
+    (20,)
     """
 
     learning_rate: float = 1e-3
@@ -179,6 +227,9 @@ class Covariance(StepRule):
 
     Raises:
         ValueError: a number out of range.
+
+    >>> Covariance(window=50.0).start(2)["mean"]
+    array([0., 0.])
     """
 
     learning_rate: float = 1e-3

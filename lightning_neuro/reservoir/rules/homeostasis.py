@@ -56,6 +56,12 @@ class Homeostasis(StepRule):
 
     Raises:
         ValueError: an unknown kind or a number out of range.
+
+    >>> from lightning_neuro import SelfOrganizingReservoir
+    >>> node = SelfOrganizingReservoir(20, [Homeostasis("threshold", 0.3, learning_rate=0.05)], seed=0)
+    >>> _ = node.adapt(np.random.default_rng(0).uniform(-1, 1, (500, 1)))
+    >>> round(float(node.run(np.zeros((100, 1)))[50:].mean()), 1)
+    0.3
     """
 
     kind: Kind = "rate"

@@ -53,6 +53,13 @@ class Normalize(StepRule):
 
     Raises:
         ValueError: an unknown norm or a number out of range.
+
+    >>> from lightning_neuro import SelfOrganizingReservoir
+    >>> node = SelfOrganizingReservoir(20, [Normalize("l2", 0.7)], seed=0)
+    >>> _ = node.adapt(np.ones((5, 1)))
+    >>> sizes = np.linalg.norm(node.W.toarray(), axis=1)
+    >>> sizes[sizes > 0].round(12).min()
+    np.float64(0.7)
     """
 
     norm: Norm = "l2"

@@ -41,6 +41,12 @@ class STDP(StepRule):
 
     Raises:
         ValueError: `learning_rate` is not above 0, or the bounds are in the wrong order.
+
+    >>> from lightning_neuro import SelfOrganizingReservoir
+    >>> node = SelfOrganizingReservoir(W=np.eye(2, k=-1) / 2, Win=np.eye(2), rules=[STDP(0.1)], activation="identity")
+    >>> _ = node.adapt(np.array([[1.0, 0.0], [0.0, 1.0]]))  # unit 0 fires, then unit 1, of 0.5 from there and 1
+    >>> round(float(node.W[1, 0]), 4)
+    0.65
     """
 
     learning_rate: float = 1e-3

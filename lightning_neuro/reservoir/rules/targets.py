@@ -43,6 +43,10 @@ class Target(Protocol):
 class Gaussian:
     """Normal distribution; `std` is the standard deviation.
 
+    Args:
+        mean: of outputs.
+        std: their standard deviation.
+
     >>> Gaussian(0.0, 0.5).score(np.array([1.0]))
     array([-4.])
     """
@@ -63,6 +67,10 @@ class Gaussian:
 @dataclass(frozen=True)
 class Laplace:
     """Two-sided exponential distribution of standard deviation `sqrt(2) scale`.
+
+    Args:
+        mean: of outputs.
+        scale: mean distance from it.
 
     >>> Laplace(0.0, 0.5).score(np.array([-3.0, 0.1]))
     array([ 2., -2.])
@@ -100,6 +108,9 @@ class Uniform:
 class Exponential:
     """Exponential distribution.
 
+    Args:
+        mean: of outputs.
+
     >>> Exponential(0.25).score(np.array([0.3]))
     array([-4.])
     """
@@ -118,6 +129,10 @@ class Exponential:
 @dataclass(frozen=True)
 class Weibull:
     """Weibull distribution; shape 1 is the exponential one.
+
+    Args:
+        shape: exponent; above 1 small outputs are rare.
+        scale: of outputs.
 
     >>> Weibull(1.0, 0.25).score(np.array([0.3]))
     array([-4.])
@@ -140,6 +155,9 @@ class Weibull:
 @dataclass(frozen=True)
 class Density:
     """Any distribution of `torch.distributions` with a differentiable density, of single numbers.
+
+    Args:
+        distribution: of `torch.distributions`.
 
     >>> round(float(Density(torch.distributions.Normal(0.0, 0.5)).score(np.array([1.0]))[0]), 12)
     -4.0

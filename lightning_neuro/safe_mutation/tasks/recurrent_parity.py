@@ -18,6 +18,9 @@ MOST_BITS = 16
 def parity_table(bits: int) -> tuple[Tensor, Tensor]:
     """Every word of so many bits, most significant bit first, and whether its number of ones is odd.
 
+    Args:
+        bits: length of a word, 1 to 16.
+
     Returns:
         Words `(2 ** bits, bits)`, float 0 and 1, and int64 labels `(2 ** bits,)`.
 
