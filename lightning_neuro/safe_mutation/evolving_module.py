@@ -162,6 +162,7 @@ class EvolvingModule(LightningModule):
         check_loader(type(self).__name__, self)
         self._check_equal()
 
+    @torch.compiler.disable
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """Do one generation."""
         before = self.evolution
@@ -182,10 +183,12 @@ class EvolvingModule(LightningModule):
         if self.stopping.reached(after.champion):
             self.trainer.should_stop = True
 
+    @torch.compiler.disable
     def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Log `val/fitness`, and `val/solved`, of the champion."""
         self._examine(batch, "val", "validate")
 
+    @torch.compiler.disable
     def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Log `test/fitness`, and `test/solved`, of the champion."""
         self._examine(batch, "test", "test")

@@ -277,6 +277,30 @@ def test_p13_manual_steps_stay_projected_between_them(make_trainer, kind):
     assert not torch.equal(model.between[0][0], model.between[1][0])
 
 
+def test_bf16_mixed_stays_projected_and_near_full_precision(make_trainer):
+    callback, mixed, full = published(), Regression(sgd), Regression(sgd)
+    make_trainer(callbacks=[callback], precision="bf16-mixed").fit(mixed)
+    make_trainer(callbacks=[published()]).fit(full)
+    assert intact(callback)
+    assert not torch.equal(mixed.weights(), full.weights())
+    torch.testing.assert_close(mixed.weights(), full.weights(), rtol=0, atol=0.02)
+
+
+def test_clipped_gradients_move_theta(make_trainer):
+    clipped, twin, plain = Regression(sgd), Regression(sgd), Regression(sgd)
+    make_trainer(callbacks=[published()], gradient_clip_val=0.1).fit(clipped)
+    make_trainer(callbacks=[published()]).fit(plain)
+    optimizer = twin.configure_optimizers()
+    Rewiring(optimizer, {n: p for n, p in twin.named_parameters() if "weight" in n}, alpha=0.05, sparsity=0.9)
+    for batch in twin.batches():
+        optimizer.zero_grad()
+        twin.loss(batch).backward()
+        nn.utils.clip_grad_norm_(twin.parameters(), 0.1)
+        optimizer.step()
+    torch.testing.assert_close(clipped.weights(), twin.weights(), rtol=1e-6, atol=1e-7)
+    assert not torch.allclose(clipped.weights(), plain.weights(), atol=1e-3)
+
+
 @pytest.mark.parametrize("average", ["ema", "swa"])
 def test_averaged_weights_are_brought_back_to_the_connections(make_trainer, average):
     callback, model = published(alpha=0.1), Regression(adam)

@@ -169,6 +169,17 @@ def test_accumulation_and_clipping_leave_it_alone(make_trainer):
     assert trainer.global_step == 2
 
 
+@pytest.mark.parametrize("readout", ["ridge", "sgd"])
+def test_a_compiled_module_learns_the_same(make_trainer, readout):
+    inner, plain = net(readout=readout), net(readout=readout)
+    inner.load_state_dict(plain.state_dict())
+    start = plain.readout.weight.detach().clone()
+    fitted(make_trainer(), plain)
+    fitted(make_trainer(), torch.compile(inner, backend="eager"))
+    torch.testing.assert_close(inner.readout.weight, plain.readout.weight)
+    assert not torch.equal(start, plain.readout.weight)
+
+
 class Resumable(ReservoirModule):
     """Brings its own data, in an order of the epoch."""
 

@@ -358,6 +358,14 @@ def test_precisions_that_go_wrong_are_refused_by_name(make_trainer, option, mess
         fit(make_trainer, evolving(), **option)
 
 
+def test_a_compiled_module_evolves_the_same(make_trainer):
+    plain, inner = evolving(), evolving()
+    fit(make_trainer, plain, 3)
+    make_trainer(max_epochs=-1, max_steps=3).fit(torch.compile(inner, backend="eager"))
+    assert plain.generation == inner.generation == 3
+    assert same_evolution(plain, inner)
+
+
 def test_batches_of_the_users_loader_reach_the_evaluator(make_trainer):
     evaluator = Curve()
     loader = DataLoader(torch.arange(12.0), batch_size=4)

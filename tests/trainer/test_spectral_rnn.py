@@ -263,6 +263,23 @@ def test_compiled_nets_start_and_train(make_trainer, part):
     assert trainer.callback_metrics["train_loss"] < 0.5
 
 
+@pytest.mark.parametrize("way", ["accumulated", "clipped"])
+def test_accumulation_and_clipping_act_on_the_gradients_of_the_mean(make_trainer, way):
+    def weights(batch_size, clip=None, **options):
+        torch.manual_seed(0)
+        module = SpectralRNNModule(PolynomialRNN(6, 2, 3), learning_rate=1e-3, gradient_norm=clip)
+        make_trainer(**options).fit(module, loader(X[:32], Y[:32], batch_size=batch_size))
+        return nn.utils.parameters_to_vector(module.parameters()).detach()
+
+    plain = weights(16)
+    if way == "accumulated":
+        torch.testing.assert_close(weights(8, accumulate_grad_batches=2), plain, rtol=1e-4, atol=1e-5)
+        return
+    by_argument, by_trainer = weights(16, clip=1e-6), weights(16, gradient_clip_val=1e-6)
+    assert torch.equal(by_argument, by_trainer)
+    assert not torch.equal(by_argument, plain)
+
+
 class TwoOptimizers(LightningModule):
     """A user's own module that steps two optimizers by hand."""
 
