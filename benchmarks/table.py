@@ -1,6 +1,7 @@
 """Write docs/benchmarks.md from what the benchmarks recorded: every row beside each peer and beside the floor.
 
-`python benchmarks/table.py` writes the page, `--check` only tells whether it is up to date (exit status 1 if not).
+`python benchmarks/table.py` writes the page, and the table of docs/scale.md; `--check` only tells whether
+both are up to date (exit status 1 if not).
 """
 
 import argparse
@@ -12,6 +13,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, PAGE = ROOT / "benchmarks" / "results", ROOT / "docs" / "benchmarks.md"
+SCALE, BEGIN, END = ROOT / "docs" / "scale.md", "<!-- measured: benchmarks/table.py -->\n", "<!-- end of it -->\n"
 Row = Mapping[str, Any]
 
 TITLES = {
@@ -22,7 +24,6 @@ TITLES = {
     "safe_mutation": "SM-G",
     "spectral_rnn": "Spectral learning",
     "reservoir": "Reservoirs and their measures",
-    "scaling": "From one process to two",
 }
 # What is not ours, by how its name begins. "BatchedPolicy" and the like are ours.
 PEERS = (
@@ -143,10 +144,7 @@ def page(results: Path) -> str:
         versions = facts["versions"] | facts.get("peers", {})
         lines += [
             f"## {title}\n",
-            f"`{facts['command'].partition(' --out')[0]}`, {facts['date']}; {facts.get('gpu') or facts['processor']}, "
-            f"{facts['cores']} cores; Python {facts['python']}, "
-            + ", ".join(f"{name} {version}" for name, version in versions.items())
-            + ".\n",
+            _circumstances(facts, versions),
         ]
         for heading, rows in content["sections"].items():
             tables = section(rows)
@@ -154,17 +152,39 @@ def page(results: Path) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def _circumstances(facts: Mapping[str, Any], versions: Mapping[str, str]) -> str:
+    return (
+        f"`{facts['command'].partition(' --out')[0]}`, {facts['date']}; {facts.get('gpu') or facts['processor']}, "
+        f"{facts['cores']} cores; Python {facts['python']}, "
+        + ", ".join(f"{name} {version}" for name, version in versions.items())
+        + ".\n"
+    )
+
+
+def scale(results: Path) -> str:
+    """Return the page on scale with the recorded table in its place."""
+    content = json.loads((results / "scaling.json").read_text(encoding="utf-8"))
+    lines = [_circumstances(content["facts"], content["facts"]["versions"])]
+    lines += ["| two processes over one | processor time of the busier one | clock |", "|---|---|---|"]
+    for name, found in content["methods"].items():
+        lines.append(f"| {name} | {number(found['processor']['ratio'])} | {number(found['clock']['ratio'])} |")
+    lines += ["", f"The machine had {content['facts']['load']:g} processes waiting for its cores when this ended."]
+    before, _, rest = SCALE.read_text(encoding="utf-8").partition(BEGIN)
+    return before + BEGIN + "\n".join([*lines, ""]) + END + rest.partition(END)[2]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
-    written = page(RESULTS)
+    written = {PAGE: page(RESULTS), SCALE: scale(RESULTS)}
     if not parser.parse_args(arguments).check:
-        PAGE.write_text(written, encoding="utf-8")
+        for path, text in written.items():
+            path.write_text(text, encoding="utf-8")
         return 0
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == written:
-        return 0
-    print(f"{PAGE.name} is older than the recorded results. Run python benchmarks/table.py.")
-    return 1
+    old = [path.name for path, text in written.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    if old:
+        print(f"{', '.join(old)}: older than the recorded results. Run python benchmarks/table.py.")
+    return bool(old)
 
 
 if __name__ == "__main__":

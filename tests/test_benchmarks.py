@@ -357,3 +357,26 @@ def test_shift_moves_whole_channels(load):
     moved = shifted(torch.zeros(4, 2000, 3), 0.2, torch.Generator().manual_seed(0))
     assert torch.equal(moved, moved[:1].expand_as(moved))
     assert moved[0].std().item() == pytest.approx(0.2, rel=0.05)
+
+
+def test_a_rank_that_is_left_behind_holds_up_no_measurement(load, monkeypatch, tmp_path):
+    """A first process that dies leaves another one, which waits, with all that it inherited."""
+    scaling = load("scaling")
+    script = tmp_path / "dying.py"
+    other = "import time; time.sleep(600)"
+    script.write_text(
+        "import subprocess, sys\n"
+        f"print(subprocess.Popen([sys.executable, '-c', {other!r}]).pid, flush=True)\n"
+        "sys.exit('rank 0 is gone')\n"
+    )
+    monkeypatch.setattr(scaling, "__file__", str(script))
+    with pytest.raises(RuntimeError, match=r"(?s)GAF on 2 processes ended with status 1\. It said:.*rank 0 is gone"):
+        scaling.measured("GAF", 2)
+
+
+def test_times_of_the_slowest_rank_count(load, monkeypatch, tmp_path):
+    scaling = load("scaling")
+    script = tmp_path / "two_ranks.py"
+    script.write_text("print('50 % seconds 2.500000 0.500000'); print('seconds 1.500000 0.750000')")
+    monkeypatch.setattr(scaling, "__file__", str(script))
+    assert scaling.measured("GAF", 2) == (2.5, 0.75)

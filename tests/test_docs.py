@@ -30,7 +30,7 @@ def test_a_sweep_runs_as_the_page_on_scale_says():
 
 
 def test_pages_of_methods_say_what_each_must():
-    for name in ("gradient_activation", "gradient_rewiring", "st_rsbp", "safe_mutation", "spectral_rnn"):
+    for name in ("gradient_activation", "gradient_rewiring", "st_rsbp", "safe_mutation", "spectral_rnn", "reservoir"):
         text = (DOCS / f"{name}.md").read_text("utf-8")
         assert "| symbol |" in text, name
         for heading in (r"## Use", r"## (Limits|When not to use it)", r"## Where we differ from the paper"):
@@ -49,6 +49,7 @@ def test_the_table_of_benchmarks_is_that_of_the_records(monkeypatch):
     monkeypatch.syspath_prepend(FOLDER / "benchmarks")
     table = importlib.import_module("table")
     assert table.PAGE.read_text("utf-8") == table.page(table.RESULTS)
+    assert table.SCALE.read_text("utf-8") == table.scale(table.RESULTS)
 
 
 def test_ratios_stand_against_each_peer_and_the_floor(monkeypatch):
@@ -66,3 +67,8 @@ def test_the_table_of_what_works_is_written_from_tests_that_are_there(monkeypatc
     table = importlib.import_module("compatibility_table")
     assert not table.missing()
     assert table.PAGE.read_text("utf-8") == table.page()
+    assert table.README.read_text("utf-8") == table.readme()
+    for part, row in table.CELLS.items():
+        assert list(row) == list(table.COLUMNS), part
+        for words, _, test in row.values():
+            assert test or words.startswith("does not apply: "), (part, words)
