@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 # One process per core, each with one thread, so that they do not fight over the cores.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto
 
-.PHONY: demo test test-roots check bench docs clean
+.PHONY: demo test test-roots check bench docs guarantees clean
 
 demo: $(VENV)/.demo
 	$(BIN)/lightning-neuro demo
@@ -17,9 +17,9 @@ test: $(VENV)/.dev
 	$(PYTEST) $(TESTS)
 
 # What touches Lightning once more, on its other copy, `lightning.pytorch`: the other test files never name a part of it.
-# Examples, benchmarks, readers of data, several processes and the demonstration are run on one copy.
+# Examples, benchmarks, readers of data, several processes, guarantees and the demonstration are run on one copy.
 LIGHTNING_TESTS = $(shell grep -rlE "_lightning|[Tt]rainer|lightning_neuro import|\.(callback|module|data|demo|cli|choose)\b" \
-	tests --include="test_*.py" | grep -vE "examples|test_benchmark|tests/(demo|data|distributed)/")
+	tests --include="test_*.py" | grep -vE "examples|test_benchmark|tests/(demo|data|distributed|guarantees)/")
 
 test-roots: $(VENV)/.dev
 	LIGHTNING_NEURO_IMPORT_ROOT=lightning.pytorch $(PYTEST) -m "not slow" $(LIGHTNING_TESTS)
@@ -35,6 +35,10 @@ bench: $(VENV)/.dev
 	for method in gradient_activation gradient_rewiring st_rsbp safe_mutation spectral_rnn reservoir; do \
 		OMP_NUM_THREADS=1 $(BIN)/python benchmarks/$$method.py || exit 1; done
 	$(BIN)/python benchmarks/table.py
+
+# What each public component guarantees, and the tests that show it; add ARGUMENTS=--run to run them first.
+guarantees: $(VENV)/.dev
+	$(BIN)/python docs/guarantee_table.py $(ARGUMENTS)
 
 # The examples are run for the gallery; what has not changed since is not run again.
 docs: $(VENV)/.docs

@@ -72,3 +72,19 @@ def test_the_table_of_what_works_is_written_from_tests_that_are_there(monkeypatc
         assert list(row) == list(table.COLUMNS), part
         for words, _, test in row.values():
             assert test or words.startswith("does not apply: "), (part, words)
+
+
+def test_every_public_component_has_every_guarantee_or_a_reason(monkeypatch):
+    monkeypatch.syspath_prepend(DOCS)
+    table = importlib.import_module("guarantee_table")
+    assert not table.missing()
+    assert table.PAGE.read_text("utf-8") == table.page()
+
+
+def test_a_component_without_a_row_and_an_empty_cell_are_found(monkeypatch):
+    monkeypatch.syspath_prepend(DOCS)
+    table = importlib.import_module("guarantee_table")
+    rows = {name: dict(row) for name, row in table.ROWS.items() if name != "SORN"}
+    rows["STRSBP"]["two ranks"] = ""
+    monkeypatch.setattr(table, "ROWS", rows)
+    assert table.missing() == ["a row for SORN", "two ranks of STRSBP"]

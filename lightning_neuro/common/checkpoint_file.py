@@ -20,21 +20,21 @@ class CheckpointError(ValueError):
     """A checkpoint is damaged, or not one; the message says which and what to do."""
 
 
-def check_checkpoint_file(owner: str, path: str | os.PathLike[str]) -> None:
+def check_checkpoint_file(owner: str, path: str | os.PathLike[str] | None) -> None:
     """Raise if a file is cut short, changed, or no checkpoint of torch; reads it once.
 
     What is not a file here (an address, the folder of a sharded checkpoint) is let through.
 
     Args:
         owner: who asks; opens the message.
-        path: of the checkpoint.
+        path: of the checkpoint; None where a run starts from none.
 
     Raises:
         CheckpointError: the file is not whole.
 
     >>> check_checkpoint_file("Example", "s3://bucket/last.ckpt")  # not a file of this machine
     """
-    if not Path(path).is_file():
+    if path is None or not Path(path).is_file():
         return
     try:
         with zipfile.ZipFile(path) as archive:

@@ -16,6 +16,7 @@ from lightning_neuro._lightning import (
     rank_zero_warn,
 )
 from lightning_neuro.common import checks
+from lightning_neuro.common.checkpoint_file import check_checkpoint_file
 from lightning_neuro.common.selection import Selector, describe, reusable, select_parameters
 from lightning_neuro.gradient_activation import functional, metrics
 from lightning_neuro.gradient_activation.activation import Activation
@@ -135,6 +136,7 @@ class GradientActivation(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Resolve the selection and refuse what could not be right."""
+        check_checkpoint_file(type(self).__name__, trainer.ckpt_path)
         self._selected = None
         if self.select is not None or self.exclude is not None:
             chosen = select_parameters(type(self).__name__, pl_module, self.select, self.exclude)

@@ -16,6 +16,7 @@ from lightning_neuro._lightning import (
     check_same_root,
     rank_zero_warn,
 )
+from lightning_neuro.common.checkpoint_file import check_checkpoint_file
 from lightning_neuro.common.selection import Selector, describe, reusable
 from lightning_neuro.gradient_rewiring import alarms, records, refusals, statistics, tables
 from lightning_neuro.gradient_rewiring.admission import PerTensor
@@ -124,6 +125,7 @@ class RewiringLifecycle(Callback, ABC):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Find the weights and refuse what could not be right, before anything changes."""
+        check_checkpoint_file(type(self).__name__, trainer.ckpt_path)
         self._let_load()
         self._warned = set()
         refusals.check_strategy(type(self).__name__, trainer)

@@ -105,6 +105,8 @@ class Rewiring(Projection):
             raise ValueError(f"{owner}: schedule scales alpha, which the controller sets. Give one of the two.")
         if schedule is not None and not callable(schedule):
             raise TypeError(f"{owner}: schedule must be a function of the optimizer step, got {schedule!r}.")
+        if controller is not None and not isinstance(controller, SparsityController):
+            raise TypeError(f"{owner}: controller must be a SparsityController, got {controller!r}.")
         self.controller, self.schedule, self.trim = controller, schedule, checks.flag(owner, "trim", trim)
         self._check_ramp()
         # With a number for alpha there is no scope; targets by name are then each tensor's own.

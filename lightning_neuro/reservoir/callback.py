@@ -15,6 +15,7 @@ from lightning_neuro._lightning import (
     rank_zero_warn,
 )
 from lightning_neuro.common import checks
+from lightning_neuro.common.checkpoint_file import check_checkpoint_file
 from lightning_neuro.reservoir.measuring import Recorder, Recording, measure, measured_layer, named_measures
 
 
@@ -90,6 +91,7 @@ class MeasureCallback(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look for the layer, and for series to measure."""
+        check_checkpoint_file("MeasureCallback", trainer.ckpt_path)
         measured_layer("MeasureCallback", pl_module, self.layer)
         if self.inputs is None and not trainer.enable_validation:
             raise MisconfigurationException(

@@ -7,8 +7,9 @@ import torch
 from reservoirpy.node import Node
 from torch import Tensor, nn
 
-from lightning_neuro._lightning import LightningModule, check_same_root
+from lightning_neuro._lightning import LightningModule, check_same_root, rank_zero_warn
 from lightning_neuro.common import checks
+from lightning_neuro.common.checkpoint_file import check_checkpoint_file
 from lightning_neuro.reservoir.batches import Pooling, Unpack, counted_steps, known_targets, pooled, unpack_batch
 from lightning_neuro.reservoir.readout_errors import ReadoutErrors
 from lightning_neuro.reservoir.ridge_fit import RidgeFit, checked_ridges
@@ -120,6 +121,7 @@ class ReservoirModule(LightningModule):
 
     def on_fit_start(self) -> None:
         """Refuse what could not be right; what an earlier fit has added up is forgotten, unless this one goes on."""
+        check_checkpoint_file(type(self).__name__, self.trainer.ckpt_path)
         fitting, trainer = self.fitting, self.trainer
         if fitting is None:
             return
@@ -147,6 +149,22 @@ class ReservoirModule(LightningModule):
             self._log({"train_loss": self.fitting.training_loss, "ridge": self.fitting.ridge})
         else:
             self._log_errors("train")
+
+    def on_fit_end(self) -> None:
+        """Solve what a resumed run was given no epoch end for.
+
+        Lightning takes a checkpoint that was saved with the last batch of an epoch for one of the epoch's end.
+        """
+        if self.fitting is None or not self.fitting.is_open:
+            return
+        self.fitting.solve(self.trainer.world_size)
+        self.fitting.write_(self.readout)
+        if len(self.fitting.ridges) > 1:
+            rank_zero_warn(
+                f"{type(self).__name__}: the run ended within an epoch or went on from a checkpoint saved with an "
+                f"epoch's last batch, without validation: ridge {self.fitting.ridge:g} was taken, which was not chosen "
+                "from this epoch's solutions. Save checkpoints at the end of epochs."
+            )
 
     def on_validation_start(self) -> None:
         """Solve for all penalties, where training has gone on since the last time."""

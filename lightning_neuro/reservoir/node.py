@@ -235,6 +235,7 @@ class PermutationReservoir(SelfOrganizingReservoir):
     ) -> None:
         for name in {"W", "rc_connectivity"} & reservoir.keys():
             raise TypeError(f"PermutationReservoir: {name} follows from the permutation, got {reservoir[name]!r}.")
+        units = checks.integer("PermutationReservoir", "units", units, at_least=1)
         if cycles is not None:
             checks.integer("PermutationReservoir", "cycles", cycles, at_least=1, at_most=units)
         self.cycles = cycles

@@ -53,12 +53,13 @@ class RidgeFit:
         self.sums: RidgeSums = no_rows(self.features, self.outputs)
         self.epoch: int | None = None
         self.solution: RidgeWeights | None = None
+        self.is_open = False  # whether rows came after the last solution
 
     def add(self, x: Tensor, y: Tensor, epoch: int) -> None:
         """Add rows: features `(n, F)` and targets `(n, O)`. With the first of another epoch the sums begin anew."""
         if epoch != self.epoch:
             self.forget()
-        self.epoch, self.solution = epoch, None
+        self.epoch, self.solution, self.is_open = epoch, None, True
         with torch.no_grad():
             self.sums = add_rows(self.sums, x, y)
 
@@ -77,7 +78,7 @@ class RidgeFit:
                     f"{self.owner}: expected at least one target to learn from, got none that counts. Look for NaN, "
                     "labels of -100, or a washout as long as the series."
                 )
-            self.solution = solved(total, self.ridges)
+            self.solution, self.is_open = solved(total, self.ridges), False
             if world_size > 1:
                 for part in self.solution:
                     torch.distributed.broadcast(part, 0)
@@ -104,12 +105,12 @@ class RidgeFit:
     def state_dict(self, world_size: int, device: torch.device) -> dict[str, Any]:
         """Return the sums of every process, `(world_size, ...)` each, their epoch, and the penalty chosen."""
         sums = {name: _gathered(part.to(device), world_size) for name, part in self.sums._asdict().items()}
-        return {"sums": sums, "epoch": self.epoch, "ridge": self.ridge}
+        return {"sums": sums, "epoch": self.epoch, "ridge": self.ridge, "open": self.is_open}
 
     def load_state_dict(self, stored: Mapping[str, Any]) -> None:
         """Take them up; `take_share` then tells which process this is."""
         self.forget()
-        self.epoch, self._shares = stored["epoch"], dict(stored["sums"])
+        self.epoch, self._shares, self.is_open = stored["epoch"], dict(stored["sums"]), stored.get("open", False)
         self.chosen = self.ridges.index(stored["ridge"]) if stored["ridge"] in self.ridges else 0
 
     def take_share(self, rank: int, world_size: int) -> None:

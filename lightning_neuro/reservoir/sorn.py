@@ -123,8 +123,8 @@ class SORN(Node):
         self.new_synapse_weight = checks.number("SORN", "new_synapse_weight", new_synapse_weight, above=0, at_most=1)
         self.noise_std = checks.number("SORN", "noise_std", noise_std, at_least=0)
         self.readout = checks.choice("SORN", "readout", readout, READOUTS)
-        if Win is not None and (Win.ndim != 2 or Win.shape[0] != units):
-            raise ValueError(f"SORN: Win must be ({units}, K), got shape {Win.shape}.")
+        if Win is not None and (np.ndim(Win) != 2 or np.shape(Win)[0] != units):
+            raise ValueError(f"SORN: Win must be ({units}, K), got shape {np.shape(Win)}.")
         self.Win, self.input_dim, self.name = Win, input_dim if Win is None else Win.shape[1], name
         self.output_dim = units
         self.rng = rand_generator(seed)

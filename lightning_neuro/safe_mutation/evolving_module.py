@@ -9,6 +9,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from lightning_neuro._lightning import LightningModule, rank_zero_warn
+from lightning_neuro.common.checkpoint_file import check_checkpoint_file
 from lightning_neuro.safe_mutation.draws import Episodes, episode_seeds, generator_of
 from lightning_neuro.safe_mutation.evaluation import Evaluation, evaluate
 from lightning_neuro.safe_mutation.evolution import Evolution
@@ -153,6 +154,7 @@ class EvolvingModule(LightningModule):
 
     def on_fit_start(self) -> None:
         """Refuse what could not be right, and bring the population to the policy's device and precision."""
+        check_checkpoint_file(type(self).__name__, self.trainer.ckpt_path)
         weights = self.batched_policy.genome.vector(self.batched_policy.module)
         check_trainer(type(self).__name__, self, weights.dtype)
         self._evolution = self.evolution.to(weights)

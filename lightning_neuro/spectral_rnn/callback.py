@@ -9,6 +9,7 @@ import torch
 
 from lightning_neuro._lightning import Callback, LightningModule, Trainer, check_same_root, rank_zero_info
 from lightning_neuro.common import checks
+from lightning_neuro.common.checkpoint_file import check_checkpoint_file
 from lightning_neuro.spectral_rnn.batches import LoaderSeries, Unpack, unpack_batch
 from lightning_neuro.spectral_rnn.learned import Diagnostics, Learned
 from lightning_neuro.spectral_rnn.learning import learn, learn_bidirectional
@@ -96,8 +97,9 @@ class SpectralInit(Callback):
 
         Raises:
             TypeError: the training data end after one pass, or a batch has a form that nobody knows.
-            ValueError: the net or the data do not suffice.
+            ValueError: the net or the data do not suffice, or the checkpoint is damaged.
         """
+        check_checkpoint_file("SpectralInit", trainer.ckpt_path)
         if trainer.ckpt_path is not None or trainer.global_step > 0:
             return
         target = find_target(pl_module, self.rnn, self.readout, self.epsilon, approximate=self.approximate)

@@ -4,6 +4,8 @@ from typing import Any, NamedTuple
 
 import tensorly as tl
 
+from lightning_neuro.common import checks
+
 
 class Realization(NamedTuple):
     """`M_k = outputs @ recurrent^k @ inputs`, and the singular values of the Hankel matrix that tell the order."""
@@ -40,6 +42,7 @@ def ho_kalman(markov: Any, rank: int) -> Realization:
     """
     count, d_y, d_x = tl.shape(markov)
     half = count // 2
+    rank = checks.integer("ho_kalman", "rank", rank, at_least=1)
     if half * min(d_y, d_x) < rank or half < 1:
         needed = 2 * max(1, -(-rank // min(d_y, d_x)))
         raise ValueError(

@@ -6,6 +6,8 @@ import numpy as np
 import tensorly as tl
 from tensorly.cp_tensor import CPTensor, cp_to_tensor
 
+from lightning_neuro.common import checks
+
 REAL = 1e-8
 
 
@@ -40,6 +42,8 @@ def simultaneous_diagonalization(
     >>> found.weights.round(6).tolist()
     [3.0, 1.414214]
     """
+    rank = checks.integer("simultaneous_diagonalization", "rank", rank, at_least=1)
+    n_pencils = checks.integer("simultaneous_diagonalization", "n_pencils", n_pencils, at_least=1)
     _check(tl.shape(tensor), rank)
     generator = np.random.default_rng(random_state)
     left, right = (leading_basis(tensor, mode, rank) for mode in (1, 2))

@@ -37,8 +37,9 @@ class PolynomialModel:
     def __post_init__(self) -> None:
         for name in ("input_weights", "recurrent_weights", "output_weights", "offset", "bias"):
             object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=np.float64))
-        units, outputs = self.output_weights.shape
-        if self.input_weights.shape[0] != units or self.recurrent_weights.shape != (units, units):
+        ranks = (self.input_weights.ndim, self.recurrent_weights.ndim, self.output_weights.ndim)
+        units, outputs = self.output_weights.shape if ranks == (2, 2, 2) else (-1, -1)
+        if ranks != (2, 2, 2) or self.input_weights.shape[0] != units or self.recurrent_weights.shape != (units, units):
             raise ValueError(
                 "PolynomialModel: expected input_weights (H, Dx), recurrent_weights (H, H), output_weights (H, Dy), "
                 f"got {self.input_weights.shape}, {self.recurrent_weights.shape}, {self.output_weights.shape}."

@@ -10,6 +10,7 @@ from torchmetrics import MeanMetric
 
 from lightning_neuro._lightning import Callback, LightningModule
 from lightning_neuro.common import checks
+from lightning_neuro.common.checkpoint_file import check_checkpoint_file
 from lightning_neuro.spectral_rnn.batches import IGNORED_LABEL, Unpack, unpack_batch
 from lightning_neuro.spectral_rnn.callback import SpectralInit
 from lightning_neuro.spectral_rnn.padding import within
@@ -81,6 +82,10 @@ class SpectralRNNModule(LightningModule):
         """Clip as the trainer says, else to `gradient_norm`."""
         value = self.gradient_norm if gradient_clip_val is None else gradient_clip_val
         self.clip_gradients(optimizer, value, gradient_clip_algorithm)
+
+    def on_fit_start(self) -> None:
+        """Refuse to go on from a damaged checkpoint."""
+        check_checkpoint_file(type(self).__name__, self.trainer.ckpt_path)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return the outputs `(B, T, Dy)` of series `(B, T, Dx)` of `lengths (B,)`."""

@@ -50,7 +50,7 @@ class PolynomialRNN(Node):
         self.max_abs_state = checked_limit("PolynomialRNN", max_abs_state)
         self.name = name
         self.A1_, self.U_ = np.asarray(A1, np.float64), np.asarray(U, np.float64)
-        no_outputs = np.zeros((len(self.U_), 1))
+        no_outputs = np.zeros((self.U_.shape[0] if self.U_.ndim else 0, 1))
         # The model's own check of shapes; a node that emits states has no readout.
         self._model = PolynomialModel(
             self.A1_, self.U_, no_outputs, self.coeffs, bias=np.zeros(0) if bias is None else np.asarray(bias)

@@ -6,6 +6,8 @@ import numpy as np
 import tensorly as tl
 from tensorly.cp_tensor import CPTensor
 
+from lightning_neuro.common import checks
+
 
 def robust_tensor_power(
     tensor: Any,
@@ -44,6 +46,8 @@ def robust_tensor_power(
     [-5.0, 2.0]
     """
     shape = tl.shape(tensor)
+    for name, value in (("rank", rank), ("n_restarts", n_restarts), ("n_iterations", n_iterations)):
+        checks.integer("robust_tensor_power", name, value, at_least=1)
     if len(shape) < 3 or len(set(shape)) > 1:
         raise ValueError(
             f"robust_tensor_power: expected a symmetric tensor of order 3 or more, got shape {tuple(shape)}."

@@ -9,6 +9,7 @@ from tensorly.cp_tensor import CPTensor, cp_to_tensor
 from tensorly.decomposition import parafac
 from tensorly.tenalg import khatri_rao
 
+from lightning_neuro.common import checks
 from lightning_neuro.spectral_rnn.jennrich import (
     ComplexPencilError,
     leading_basis,
@@ -59,6 +60,9 @@ def partially_symmetric_cp(
     [[1.0, 0.6], [0.0, 0.8]]
     """
     shape = tl.shape(tensor)
+    for name, value, least in (("rank", rank, 1), ("n_pencils", n_pencils, 0), ("n_restarts", n_restarts, 0)):
+        checks.integer("partially_symmetric_cp", name, value, at_least=least)
+    checks.integer("partially_symmetric_cp", "n_iterations", n_iterations, at_least=1)
     if len(shape) != 3 or shape[1] != shape[2] or shape[1] < rank:
         raise ValueError(
             f"partially_symmetric_cp: expected a tensor (n, d, d) with d at least rank = {rank}, got {tuple(shape)}."

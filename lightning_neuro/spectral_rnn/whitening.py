@@ -4,6 +4,8 @@ from typing import Any, NamedTuple
 
 import tensorly as tl
 
+from lightning_neuro.common import checks
+
 
 class Whitening(NamedTuple):
     """`whiten.T @ moment @ whiten` is the identity; `unwhiten.T` maps whitened directions back."""
@@ -38,6 +40,7 @@ def whiten_moment(moment: Any, rank: int, *, tolerance: float = 1e-10) -> Whiten
     """
     values, vectors = tl.eigh((moment + tl.transpose(moment)) / 2)
     sizes = [abs(float(value)) for value in values]
+    rank = checks.integer("whiten_moment", "rank", rank, at_least=1)
     kept = sorted(range(len(sizes)), key=lambda place: -sizes[place])[:rank]
     smallest = min(float(values[place]) for place in kept)
     if smallest <= tolerance * max(sizes):

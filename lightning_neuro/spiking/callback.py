@@ -16,6 +16,7 @@ from lightning_neuro._lightning import (
     rank_zero_warn,
 )
 from lightning_neuro.common import checks
+from lightning_neuro.common.checkpoint_file import check_checkpoint_file
 from lightning_neuro.spiking.neurons import find_neurons
 from lightning_neuro.spiking.state import hidden_state, holds_graph, load_hidden_state_, reset_
 
@@ -78,6 +79,7 @@ class SpikingStateReset(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Refuse what would carry a wrong state without anyone noticing."""
+        check_checkpoint_file("SpikingStateReset", trainer.ckpt_path)
         if self.mode != "detach" or not find_neurons(pl_module):
             return
         model = trainer.strategy.model

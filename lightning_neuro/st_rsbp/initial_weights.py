@@ -6,6 +6,8 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
+from lightning_neuro.common import checks
+
 Init: TypeAlias = Literal["uniform", "normal", "fan_in"]
 INITS = ("uniform", "normal", "fan_in")
 
@@ -38,4 +40,8 @@ def draw_(weight: Tensor, init: Init, scale: float, threshold: float, generator:
 
 def as_generator(generator: torch.Generator | None, seed: int) -> torch.Generator:
     """Return `generator`, or a new one with `seed`."""
-    return torch.Generator().manual_seed(seed) if generator is None else generator
+    if generator is None:
+        return torch.Generator().manual_seed(checks.integer("layer", "seed", seed))
+    if not isinstance(generator, torch.Generator):
+        raise TypeError(f"layer: generator must be a torch.Generator, got {generator!r}.")
+    return generator

@@ -13,6 +13,7 @@ from torchmetrics import MeanMetric
 
 from lightning_neuro._lightning import LightningModule, Trainer, check_same_root, rank_zero_warn
 from lightning_neuro.common import checks
+from lightning_neuro.common.checkpoint_file import check_checkpoint_file
 from lightning_neuro.st_rsbp.accumulation import GradientAccumulation
 from lightning_neuro.st_rsbp.boosting import Boosting
 from lightning_neuro.st_rsbp.fit_checks import check_fit, check_options
@@ -204,6 +205,7 @@ class STRSBP(LightningModule):
 
     def on_fit_start(self) -> None:
         """Refuse what could not be right."""
+        check_checkpoint_file(type(self).__name__, self.trainer.ckpt_path)
         check_fit(type(self).__name__, self)
 
     def on_train_start(self) -> None:

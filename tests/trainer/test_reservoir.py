@@ -216,6 +216,26 @@ def test_a_run_resumed_within_an_epoch_equals_one_that_never_stopped(make_traine
     assert again.global_step == trainer.global_step == 12
 
 
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")
+def test_a_checkpoint_of_the_last_batch_leaves_a_readout_that_is_solved_and_says_what_was_not_chosen(
+    make_trainer, tmp_path
+):
+    def run(ridge, checkpoint=None):
+        module = Resumable(node(), 1, washout=10, ridge=ridge)
+        keep = importlib.import_module(f"{ROOT}.callbacks").ModelCheckpoint(
+            tmp_path / ("again" if checkpoint else "first"), filename="{step}", every_n_train_steps=6, save_top_k=-1
+        )
+        trainer = make_trainer(max_epochs=1, callbacks=[keep], enable_checkpointing=True)
+        trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
+        return module
+
+    whole = run([1e-4, 1e2])
+    with pytest.warns(UserWarning, match=r"ridge 0\.0001 was taken, which was not chosen"):
+        resumed = run([1e-4, 1e2], tmp_path / "first" / "step=6.ckpt")
+    assert whole.fitting.ridge == resumed.fitting.ridge == 1e-4
+    torch.testing.assert_close(resumed.readout.weight, whole.readout.weight, rtol=0, atol=0)
+
+
 def test_a_checkpoint_is_usable_alone(make_trainer, tmp_path):
     trainer = make_trainer()
     module = fitted(trainer, ridge=np.logspace(-9, 0, 4))
