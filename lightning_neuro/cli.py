@@ -1,8 +1,9 @@
 """The `lightning-neuro` command.
 
 `fit`, `validate`, `test` and `predict` are Lightning's own command line with our callbacks, modules and data modules
-known by short name; `demo` trains the demonstration and writes its report; `doctor` looks at the installation. A
-mistake in the call is told in one line (exit status 2); an error that is not about the call keeps its traceback.
+known by short name; `demo` trains the demonstration and writes its report, `report` writes one of a user's own run;
+`doctor` looks at the installation. A mistake in the call is told in one line (exit status 2); an error that is not
+about the call keeps its traceback.
 """
 
 import argparse
@@ -46,6 +47,7 @@ _EXAMPLES = """\
 examples:
   lightning-neuro doctor                   versions, devices, data sets on disk, known conflicts
   lightning-neuro demo                     train with and without each method, write report/index.html
+  lightning-neuro report lightning_logs    a page about your own runs, from their logs and checkpoints
   lightning-neuro fit --help               all options; --model.help CLASS explains a class, likewise --data.help
                                            and --trainer.callbacks.help
   lightning-neuro fit --config run.yaml    an experiment in a file; options after it override it
@@ -103,6 +105,7 @@ def _run_own(words: list[str]) -> None:
     for name, does in LIGHTNING_COMMANDS.items():
         commands.add_parser(name, help=does, add_help=False)
     _add_demo_options(commands.add_parser("demo", help="train with and without each method and write a report"))
+    _add_report_options(commands.add_parser("report", help="write a page about a run of your own, from its logs"))
     doctor = commands.add_parser("doctor", help="versions, devices, data found, and known conflicts")
     doctor.description = "Print what an error report should hold. The exit status is 1 if a conflict was found."
     if not words:
@@ -112,6 +115,15 @@ def _run_own(words: list[str]) -> None:
     command = options.pop("command")
     if command == "doctor":
         _examine()
+    elif command == "report":
+        _require("matplotlib", extra="plot")
+        from lightning_neuro.run_report import write_run_report
+
+        try:
+            page = write_run_report(**options)
+        except (ValueError, OSError) as error:
+            raise UsageError(str(error)) from error
+        print(f"Report: {page.resolve()}")
     else:
         _require("matplotlib", extra="plot")
         from lightning_neuro.demo import run_demo
@@ -126,6 +138,15 @@ def _examine() -> None:
     print(found.text())
     if found.conflicts:
         raise SystemExit(1)
+
+
+def _add_report_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Write one page about a run, or about several beside each other: settings, curves and last values of "
+        "everything that was logged, what each method says of itself, and the checkpoints. Nothing in them is executed."
+    )
+    parser.add_argument("folder", metavar="RUN_DIR", help="such as lightning_logs/version_0, or lightning_logs for all")
+    parser.add_argument("--out", metavar="FILE", help="page to write (default: RUN_DIR/report/index.html)")
 
 
 def _add_demo_options(parser: argparse.ArgumentParser) -> None:

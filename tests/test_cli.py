@@ -47,7 +47,7 @@ def test_version(capsys):
 def test_help_names_every_command(words, capsys):
     assert main(words) == 0
     told = capsys.readouterr().out
-    for command in ("fit", "validate", "test", "predict", "demo", "doctor"):
+    for command in ("fit", "validate", "test", "predict", "demo", "report", "doctor"):
         assert f"\n    {command} " in told
 
 

@@ -41,7 +41,7 @@ def across_the_edge(units: int, steps: int, seed: int) -> Crossing:
         steps: to measure over, after the washout.
         seed: of weights and inputs.
 
-    >>> found = across_the_edge(20, 300, 0)
+    >>> found = across_the_edge(60, 300, 0)
     >>> found.exponent[0] < 0 < found.exponent[-1]
     True
     """

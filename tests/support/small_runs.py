@@ -49,11 +49,11 @@ class SmallRun:
 
     def fit(self, folder: Path, steps: int, *, callbacks: Any = (), ckpt_path: Any = None, **options: Any) -> Trainer:
         """Train for so many steps, and return the Trainer."""
-        given = {"max_epochs": -1, "max_steps": steps, "enable_checkpointing": bool(callbacks)} | self.options | options
+        given = {"max_epochs": -1, "max_steps": steps, "enable_checkpointing": bool(callbacks), "logger": False}
+        given |= self.options | options
         trainer = Trainer(
             accelerator="cpu",
             devices=1,
-            logger=False,
             enable_progress_bar=False,
             enable_model_summary=False,
             default_root_dir=folder,
