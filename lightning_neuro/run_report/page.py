@@ -7,7 +7,7 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 from lightning_neuro import __version__
-from lightning_neuro.common.plotting import SERIES, blank, to_svg
+from lightning_neuro.common.plotting import INK, SERIES, blank, to_svg
 from lightning_neuro.common.report import Figure, Section, Table, write_report
 from lightning_neuro.run_report.files import Points, Run, find_runs
 
@@ -150,9 +150,9 @@ def _picture(runs: Sequence[Run], title: str, names: Sequence[str]) -> str:
     figure, axes = blank(title, "step", "")
     for name, colour in zip(names, SERIES, strict=False):
         for place, points in enumerate(run.metrics[name] for run in runs if name in run.metrics):
-            _draw(axes, points, colour, name if place == 0 else None)
+            _draw(axes, points, colour, name.removeprefix(f"{title}/") if place == 0 else None)
     if len(names) > 1:
-        axes.legend(frameon=False, fontsize=8)
+        axes.legend(frameon=False, fontsize=9, labelcolor=INK)
     return to_svg(figure)
 
 
