@@ -6,7 +6,8 @@ rate falls along a cosine to 0 over `--minutes` of it, so a step that grows dear
 is 10,000 of the training images, after every epoch and at the end; the weights with the best validation accuracy are
 kept. The test images are used twice, after the last step: by the last weights, and by the best.
 
-Results are written to `--out` after each arm, and arms found there are not repeated. From the top of the checkout:
+Results are written to `--out` after each arm, and arms found there are not repeated; what validation said so far stands
+beside it in `*.progress.json` until then. From the top of the checkout:
 
     OMP_NUM_THREADS=1 python benchmarks/st_rsbp_accuracy.py --arm ST-RSBP
     OMP_NUM_THREADS=1 python benchmarks/st_rsbp_accuracy.py --arm BPTT
@@ -14,6 +15,7 @@ Results are written to `--out` after each arm, and arms found there are not repe
 
 import argparse
 import copy
+import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -98,10 +100,15 @@ class BackThroughTime(Cosine, ThroughTime):
 
 
 class Best(Callback):
-    """Keeps the weights with the best validation accuracy."""
+    """Keeps the weights with the best validation accuracy, and what is known so far in a file.
 
-    def __init__(self, budget: Budget) -> None:
-        self.budget = budget
+    Args:
+        budget: of the arm.
+        progress: JSON file that is written after every validation; a run that is cut off leaves it behind.
+    """
+
+    def __init__(self, budget: Budget, progress: Path) -> None:
+        self.budget, self.progress = budget, progress
         self.accuracy: list[float] = []
         self.weights: dict[str, Any] = {}
 
@@ -111,6 +118,8 @@ class Best(Callback):
         if not self.accuracy or accuracy > max(self.accuracy):
             self.weights = copy.deepcopy(pl_module.state_dict())
         self.accuracy.append(accuracy)
+        known = {"unfinished": True, "val_accuracy": self.accuracy, "training_minutes": round(self.budget.spent, 2)}
+        self.progress.write_text(json.dumps(known | {"optimizer_steps": trainer.global_step}) + "\n")
         print(f"step {trainer.global_step}: validation {accuracy:.4f}, {self.budget.spent:.1f} minutes", flush=True)
 
 
@@ -145,12 +154,12 @@ def trainer(**options: Any) -> Trainer:
     return make_trainer(enable_progress_bar=False, **options)
 
 
-def train(arm: str, rate: float, plan: Plan, accelerator: str = "cpu") -> Record:
+def train(arm: str, rate: float, plan: Plan, progress: Path, accelerator: str = "cpu") -> Record:
     """Train one arm for the time of the plan, and test it."""
     with torch.random.fork_rng(devices=[]), quiet_lightning():
         clock = time.process_time if accelerator == "cpu" else time.perf_counter
         data, budget = images(plan), Budget(plan.minutes, clock)
-        best, model = Best(budget), build(arm, data, rate, plan)
+        best, model = Best(budget, progress), build(arm, data, rate, plan)
         model.budget = budget
         wall = time.perf_counter()
         fitting = trainer(accelerator=accelerator, callbacks=[budget, best], max_epochs=-1)
@@ -186,7 +195,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     plan = Plan(**{name: getattr(options, name) for name in ("minutes", "steps", "batch_size", *counts)})
     key = {"arm": options.arm, "learning_rate": options.rate}
     runs = RecordedRuns(options.out, asdict(plan) | {"thresholds": list(plan.thresholds)})
-    print(runs.get(key, lambda: train(options.arm, options.rate, plan, options.accelerator)))
+    progress = options.out.with_suffix(f".{options.arm}.progress.json")
+    print(runs.get(key, lambda: train(options.arm, options.rate, plan, progress, options.accelerator)))
+    progress.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

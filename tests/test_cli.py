@@ -1,4 +1,5 @@
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,10 @@ from lightning_neuro._lightning import Callback, MisconfigurationException
 from lightning_neuro.cli import main
 from lightning_neuro.cli_messages import one_line
 
+NEED_DATA = {
+    f"st_rsbp_{name}"
+    for name in ("fashion_mnist", "japanese_vowels", "shd", "ntidigits", "nmnist", "ti46", "spoken_letters")
+} | {"gradient_activation_cifar10", "gradient_rewiring_fashion_mnist"}
 CONFIG = Path(__file__).parents[1] / "examples" / "configs" / "gradient_activation.yaml"
 DIGITS = ["--data", "DigitsData", "--model", "SpikingClassifier", "--model.in_features", "64"]
 QUICK = ["--trainer.fast_dev_run", "true", "--trainer.accelerator", "cpu", "--trainer.logger", "false"]
@@ -74,8 +79,21 @@ def test_options_reach_the_callback(capsys):
 # The laser is no Gaussian process, as the configuration says.
 @pytest.mark.filterwarnings("ignore:.*does not fit the inputs")
 @pytest.mark.parametrize("config", sorted(CONFIG.parent.glob("*.yaml")), ids=lambda path: path.stem)
-def test_config_of_the_examples_runs(config):
-    assert main(["fit", "--config", str(config), *QUICK]) == 0
+def test_config_of_the_examples_runs(config, capsys):
+    status = main(["fit", "--config", str(config), *QUICK])
+    if status:  # no data of that kind here, and a line that says where they should be
+        (line,) = capsys.readouterr().err.strip().splitlines()[-1:]
+        assert config.stem in NEED_DATA
+        assert re.match(r"lightning-neuro: \w+Data: .*(not found|LIGHTNING_NEURO_DATA|espeak-ng)", line), line
+
+
+def test_every_public_callback_module_and_data_set_has_a_configuration():
+    text = "".join(path.read_text("utf-8") for path in CONFIG.parent.glob("*.yaml"))
+    data = importlib.import_module("lightning_neuro.data")
+    wanted = {name for name in data.__all__ if name.endswith("Data")} - {"LabelledImagesData"}
+    wanted |= {"GradientActivation", "GradientRewiring", "DeepRewiring", "SpikingStateReset", "STRSBP", "SafeMutation"}
+    wanted |= {"SpectralInit", "SpectralRNNModule", "ReservoirModule", "MeasureCallback"}
+    assert not [name for name in sorted(wanted) if f"class_path: {name}\n" not in text]
 
 
 @pytest.mark.filterwarnings("ignore:The dirpath has changed")

@@ -77,7 +77,7 @@ class STRSBP(LightningModule):
 
     def __init__(
         self,
-        network: SpikingNetwork | list[NeuronLayer],
+        network: SpikingNetwork | list[NeuronLayer] | None = None,
         *,
         encoder: nn.Module | None = None,
         desired_count: float = 35,

@@ -10,7 +10,7 @@ from lightning_neuro.st_rsbp.network import SpikingNetwork
 from lightning_neuro.st_rsbp.neuron_layer import NeuronLayer
 
 
-def as_network(owner: str, given: SpikingNetwork | list[NeuronLayer]) -> SpikingNetwork:
+def as_network(owner: str, given: SpikingNetwork | list[NeuronLayer] | None) -> SpikingNetwork:
     """Return a network, made of a list of layers if need be.
 
     Raises:
@@ -20,6 +20,11 @@ def as_network(owner: str, given: SpikingNetwork | list[NeuronLayer]) -> Spiking
         return given
     if isinstance(given, list | tuple):
         return SpikingNetwork(*given)
+    if given is None:
+        raise TypeError(
+            f"{owner}: network must be given. A checkpoint holds weights and numbers, not layers: write "
+            f"{owner}.load_from_checkpoint(path, network=..., encoder=...) with those of the training."
+        )
     raise TypeError(
         f"{owner}: network must be a SpikingNetwork or a list of spiking layers, got {type(given).__name__}. "
         "from_snntorch converts models of snnTorch."
