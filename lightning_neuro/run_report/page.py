@@ -42,7 +42,7 @@ MOST_LINES = len(SERIES)
 
 
 def write_run_report(folder: str | os.PathLike[str], out: str | os.PathLike[str] | None = None) -> Path:
-    """Write a page about a run, or about several beside each other, and return where it lies.
+    r"""Write a page about a run, or about several beside each other, and return where it lies.
 
     Args:
         folder: what Lightning left behind: `metrics.csv` of a CSVLogger, `config.yaml` or `hparams.yaml`,
@@ -52,6 +52,12 @@ def write_run_report(folder: str | os.PathLike[str], out: str | os.PathLike[str]
     Raises:
         FileNotFoundError: no such folder, or nothing of a run in it.
         ValueError: a metrics.csv that no logger of Lightning wrote.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "metrics.csv").write_text("step,train_loss\n1,0.5\n2,0.25\n")
+    ...     "0.25" in write_run_report(folder).read_text("utf-8")
+    True
     """
     home = Path(folder)
     runs = find_runs(home)

@@ -28,6 +28,7 @@ class SpectralBiRNN(FittedNode):
         units: number of neurons of each direction; Dx must be at least twice that.
         score: as for `SpectralRNN`.
         refine: as for `SpectralRNN`.
+        y_clip: as for `SpectralRNN`.
         max_abs_state: as for `SpectralRNN`.
         n_restarts: as for `SpectralRNN`.
         seed: of these.
@@ -70,6 +71,7 @@ class SpectralBiRNN(FittedNode):
         *,
         score: str | ScoreModel = "auto",
         refine: int = 6,
+        y_clip: float | None = None,
         max_abs_state: float | None = None,
         n_restarts: int = 5,
         seed: int | None = None,
@@ -77,9 +79,9 @@ class SpectralBiRNN(FittedNode):
     ) -> None:
         if units == "auto":
             raise ValueError("SpectralBiRNN: units must be a number, got 'auto'. Each direction has as many.")
-        once = Options(units, score=score, refine=refine, n_restarts=n_restarts, seed=seed)
+        once = Options(units, score=score, refine=refine, y_clip=y_clip, n_restarts=n_restarts, seed=seed)
         self._prepare_node(once, max_abs_state, name)
-        self._both = Options(2 * units, score=score, refine=refine, n_restarts=n_restarts, seed=seed)
+        self._both = Options(2 * units, score=score, refine=refine, y_clip=y_clip, n_restarts=n_restarts, seed=seed)
 
     def to_torch(self) -> "torch_part.BidirectionalPolynomialRNN":
         """Return the network as a `torch.nn.Module`."""

@@ -41,6 +41,7 @@ class SpectralInit(Callback):
         units: number of neurons; None for as many as the net has, or in an `nn.RNN` as stand out and fit in.
         score: as for `SpectralRNN`.
         refine: as for `SpectralRNN`.
+        y_clip: as for `SpectralRNN`; for numbers, not for labels.
         max_batches: read no more than these of each pass; None for as many as the trainer trains on.
         unpack: makes `(x (B, T, Dx), y, lengths (B,) or None)` of a batch; y is `(B, T, Dy)` or class labels `(B, T)`.
         rnn: name of the recurrent part of the net; None if there is one only.
@@ -69,6 +70,7 @@ class SpectralInit(Callback):
         units: int | None = None,
         score: str | ScoreModel = "auto",
         refine: int = 6,
+        y_clip: float | None = None,
         max_batches: int | None = None,
         unpack: Unpack = unpack_batch,
         rnn: str | None = None,
@@ -78,7 +80,7 @@ class SpectralInit(Callback):
         seed: int = 0,
     ) -> None:
         owner = "SpectralInit"
-        self.options = Options("auto" if units is None else units, score=score, refine=refine, seed=seed)
+        self.options = Options("auto" if units is None else units, score=score, refine=refine, y_clip=y_clip, seed=seed)
         self.max_batches = (
             None if max_batches is None else checks.integer(owner, "max_batches", max_batches, at_least=1)
         )
@@ -132,6 +134,7 @@ class SpectralInit(Callback):
             activation=target.activation,
             score=self.options.score,
             refine=self.options.refine,
+            y_clip=self.options.y_clip,
             seed=self.options.seed,
         )
         if target.both_directions:

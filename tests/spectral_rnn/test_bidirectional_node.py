@@ -72,3 +72,12 @@ def test_refusals():
         SpectralBiRNN(4).fit(X, Y)
     with pytest.raises(RuntimeError, match=r"expected fit\(x, y\)"):
         SpectralBiRNN(2).run(X[0])
+
+
+def test_outputs_are_cut_against_an_outlier():
+    y = Y.copy()
+    y[0, 10, 0] = 1e9
+    node = SpectralBiRNN(UNITS, y_clip=0.999, seed=0).fit(X, y)
+    clean = SpectralBiRNN(UNITS, seed=0).fit(X, Y)
+    found, expected = (np.abs(each.A1_ @ clean.A1_.T).max(axis=1) for each in (node, clean))
+    np.testing.assert_allclose(found, expected, atol=0.02)

@@ -52,3 +52,9 @@ def test_refusals():
         StreamLearner(Options(2, activation="cubic"))
     with pytest.raises(ValueError, match="usable"):
         StreamLearner(Options(2)).finalize()
+
+
+@pytest.mark.parametrize("options", [{"y_clip": 0.999}, {"order": "auto"}])
+def test_what_needs_the_data_again_is_refused(options):
+    with pytest.raises(ValueError, match=r"y_clip and order need the data again, .* or use fit"):
+        StreamLearner(Options(2, **options))

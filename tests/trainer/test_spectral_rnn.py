@@ -62,6 +62,18 @@ def test_a_polynomial_net_starts_from_the_solution(make_trainer):
     assert start.diagnostics.singular_values[1] > 3 * start.diagnostics.singular_values[2]
 
 
+def test_an_outlier_among_the_targets_is_cut(make_trainer):
+    y = Y.copy()
+    y[3, 20, 1] = 1e6
+    net = PolynomialRNN(6, 2, 3)
+    module = SpectralRNNModule(net, spectral=SpectralInit(y_clip=0.999, refine=0), learning_rate=1e-9)
+    make_trainer().fit(module, loader(X, y), loader())
+    (weights,) = [each.detach().double().numpy() for each in net.parameters() if each.shape == NET.input_weights.shape]
+    cosines = weights @ NET.input_weights.T
+    cosines /= np.linalg.norm(weights, axis=1)[:, None] * np.linalg.norm(NET.input_weights, axis=1)
+    assert np.abs(cosines).max(axis=1).min() > 0.95
+
+
 def test_from_the_start_training_is_ahead_of_random_weights(make_trainer):
     losses = []
     for start in (SpectralInit(refine=0), None):
