@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from support.evolving import Curve, Memory, curve_policy, evolving, same_evolution
+from support.evolving import POINTS, Curve, Memory, curve_policy, evolving, same_evolution
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -13,6 +13,7 @@ from lightning_neuro._lightning import ROOT, Callback, MisconfigurationException
 from lightning_neuro.safe_mutation.evaluation import Evaluation
 from lightning_neuro.safe_mutation.evolving_module import EvaluationError
 from lightning_neuro.safe_mutation.module import SafeMutation
+from lightning_neuro.safe_mutation.population import BatchedPolicy
 
 if ROOT == "pytorch_lightning":
     from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
@@ -343,6 +344,17 @@ def test_bfloat16_evaluates_individuals_but_does_not_mutate_them(make_trainer):
     assert module.population.dtype == torch.float32
     assert module.fitness.isfinite().all()
     assert (module.population.bfloat16().float() != module.population).any(1).all()
+
+
+def test_products_of_populations_follow_autocast_before_and_after_calls_are_replayed():
+    policy = BatchedPolicy(curve_policy())
+    params = torch.randn(3, policy.size, generator=torch.Generator().manual_seed(0))
+    single = [policy(params, POINTS) for _ in range(120)]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = [policy(params, POINTS) for _ in range(120)]
+    for place in (0, -1):
+        assert 1e-3 < (single[place] - mixed[place]).abs().max() < 0.1
+    torch.testing.assert_close(policy(params, POINTS), single[0])
 
 
 @pytest.mark.parametrize(

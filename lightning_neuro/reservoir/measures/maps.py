@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from reservoirpy.model import Model
 from reservoirpy.node import Node
+from reservoirpy.nodes import Input
 from scipy.sparse import issparse
 
 from lightning_neuro.reservoir.activation import known_activation
@@ -193,8 +194,8 @@ def as_map(source: Any, drive: Array, *, owner: str = "as_map") -> StateMap:
     """Return a reservoir as a map.
 
     Args:
-        source: a map; a `Reservoir`, `IPReservoir` or one of our nodes; an object whose `.map()` gives one; or any
-            reservoirpy node whose whole state is numbers.
+        source: a map; a `Reservoir`, `IPReservoir` or one of our nodes; a model with one reservoir that inputs reach
+            directly; an object whose `.map()` gives one; or any reservoirpy node whose whole state is numbers.
         drive: `(T, K)`, from which an undrawn node takes its width.
         owner: who asks.
 
@@ -208,6 +209,8 @@ def as_map(source: Any, drive: Array, *, owner: str = "as_map") -> StateMap:
     """
     if isinstance(source, ReservoirMap | FunctionMap):
         return source
+    if isinstance(source, Model):
+        source = _only_reservoir(source, owner)
     if callable(getattr(source, "map", None)):
         return as_map(source.map(), drive, owner=owner)
     twin = reset_copy(source, drive) if isinstance(source, Node) else source
@@ -225,11 +228,22 @@ def as_map(source: Any, drive: Array, *, owner: str = "as_map") -> StateMap:
         )
     if isinstance(source, Node):
         return _node_map(twin)
-    of_model, of_states = "Of a model, give its reservoir.", "Recorded states have no dynamics to perturb."
     raise TypeError(
         f"{owner}: expected a reservoirpy node or a reservoir with W, Win, bias, lr and activation, "
-        f"got {type(source).__name__}. {of_model if isinstance(source, Model) else of_states}"
+        f"got {type(source).__name__}. Recorded states have no dynamics to perturb."
     )
+
+
+def _only_reservoir(model: Model, owner: str) -> Node:
+    """Return the reservoir of a model that inputs reach as they are: all else has no part in its dynamics."""
+    found = [node for node in model.nodes if hasattr(node, "W") and hasattr(node, "Win")]
+    fed = [parent for parent, _, child in model.edges if child in found and type(parent) is not Input]
+    if len(found) != 1 or fed:
+        raise TypeError(
+            f"{owner}: expected a model with one reservoir that inputs reach directly, got {len(found)} reservoirs, "
+            f"fed by {[type(parent).__name__ for parent in fed] or 'inputs'}. Of such a model, give its reservoir."
+        )
+    return found[0]
 
 
 def _node_map(node: Node) -> FunctionMap:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reservoirpy.activationsfunc import identity
-from reservoirpy.nodes import IPReservoir, Reservoir, Ridge
+from reservoirpy.nodes import Input, IPReservoir, Reservoir, Ridge
 
 from lightning_neuro.reservoir.initializers import delay_line_matrix
 from lightning_neuro.reservoir.measures.lyapunov import lyapunov_exponent, lyapunov_spectrum
@@ -222,5 +222,17 @@ def test_refusals(call, message):
 def test_states_have_no_dynamics():
     with pytest.raises(TypeError, match="Recorded states have no dynamics"):
         lyapunov_exponent(np.zeros((10, 3)), np.zeros(10))
-    with pytest.raises(TypeError, match=r"got Model\. Of a model, give its reservoir"):
-        lyapunov_exponent(Reservoir(5, seed=0) >> Ridge(), np.zeros(10))
+
+
+def test_of_a_model_its_reservoir_is_measured():
+    u = np.random.default_rng(0).uniform(-1, 1, (200, 1))
+    alone = lyapunov_exponent(Reservoir(10, sr=0.9, seed=0), u)
+    for model in (Reservoir(10, sr=0.9, seed=0) >> Ridge(), Input() >> Reservoir(10, sr=0.9, seed=0) >> Ridge()):
+        assert float(lyapunov_exponent(model, u)) == float(alone)
+
+
+def test_a_model_whose_reservoir_is_not_alone_with_the_inputs_is_refused():
+    deep = Reservoir(5, seed=0) >> Reservoir(5, seed=1)
+    for model in (deep, Ridge() >> Reservoir(5, seed=0)):
+        with pytest.raises(TypeError, match="one reservoir that inputs reach directly"):
+            lyapunov_exponent(model, np.zeros(10))
