@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
-from lightning_neuro._lightning import Callback, LightningModule
+from lightning_neuro._lightning import Callback, LightningModule, MisconfigurationException
 from lightning_neuro.common import checks
 from lightning_neuro.common.checkpoint_file import check_checkpoint_file
 from lightning_neuro.spectral_rnn.batches import IGNORED_LABEL, Unpack, unpack_batch
@@ -70,7 +70,16 @@ class SpectralRNNModule(LightningModule):
         return [] if self.spectral is None else [self.spectral]
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return Adam."""
+        """Return Adam.
+
+        Raises:
+            MisconfigurationException: weights in float16, in which Adam divides 0 by 0: its eps of 1e-8 is 0 there.
+        """
+        if any(parameter.dtype is torch.float16 for parameter in self.parameters()):
+            raise MisconfigurationException(
+                f"{type(self).__name__}: Adam cannot train weights in float16, where its eps of 1e-8 is 0. Use "
+                "precision='16-mixed', 'bf16-true' or '32-true', or override configure_optimizers."
+            )
         return torch.optim.Adam(self.parameters(), lr=self.learning_rate)
 
     def configure_gradient_clipping(

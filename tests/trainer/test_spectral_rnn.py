@@ -5,7 +5,7 @@ from support.polynomial_nets import answers, random_net, random_series
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from lightning_neuro._lightning import Callback, LightningModule
+from lightning_neuro._lightning import Callback, LightningModule, MisconfigurationException
 from lightning_neuro.spectral_rnn import SpectralInit, SpectralRNNModule
 from lightning_neuro.spectral_rnn.bidirectional import BidirectionalModel
 from lightning_neuro.spectral_rnn.model import LINEAR
@@ -257,6 +257,25 @@ def test_it_starts_and_trains_in_any_precision(make_trainer, precision):
     assert start.errors["after"] < 0.01
     assert trainer.callback_metrics["train_loss"] < 0.02
     assert module.model.readout.weight.dtype == (torch.float64 if precision == "64-true" else torch.float32)
+
+
+def test_adam_in_half_precision_is_refused_and_other_optimizers_are_not(make_trainer):
+    x, y = (torch.as_tensor(values).half() for values in (X[:16], Y[:16]))
+    data = DataLoader(TensorDataset(x, y), batch_size=16)
+    with pytest.raises(MisconfigurationException, match=r"SpectralRNNModule: Adam cannot train weights in float16"):
+        make_trainer(precision="16-true").fit(SpectralRNNModule(PolynomialRNN(6, 2, 3)), data)
+    found = torch.optim.Adam([weight := nn.Parameter(torch.ones(2, dtype=torch.float16))])
+    weight.grad = torch.tensor([1e-6, 0.0], dtype=torch.float16)
+    found.step()
+    assert weight.isnan().any()  # which is why
+
+    class Plain(SpectralRNNModule):
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), lr=1e-3)
+
+    module = Plain(PolynomialRNN(6, 2, 3))
+    make_trainer(precision="16-true").fit(module, data)
+    assert all(parameter.isfinite().all() for parameter in module.parameters())
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # from the compiler itself
