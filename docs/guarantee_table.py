@@ -96,12 +96,12 @@ ROWS: dict[str, dict[str, Cell]] = {
         "compiled": (TRAINER.format("safe_mutation"), "test_a_compiled_module_evolves_the_same"),
     },
     "SpectralInit": TRAINED | {
-        "16-mixed": (TRAINER.format("spectral_rnn"), "test_it_starts_and_trains_in_any_precision"),
+        "16-mixed": (TRAINER.format("spectral_rnn"), "test_it_starts_and_trains_in_any_precision", "as bf16"),
         "two ranks": (RANKS.format("spectral_rnn"), "test_two_ranks_write_the_weights_of_one"),
         "compiled": (TRAINER.format("spectral_rnn"), "test_compiled_nets_start_and_train"),
     },
     "SpectralRNNModule": TRAINED | {
-        "16-mixed": (TRAINER.format("spectral_rnn"), "test_it_starts_and_trains_in_any_precision"),
+        "16-mixed": (TRAINER.format("spectral_rnn"), "test_it_starts_and_trains_in_any_precision", "as bf16"),
         "two ranks": (RANKS.format("spectral_rnn"), "test_two_ranks_write_the_weights_of_one"),
         "compiled": (TRAINER.format("spectral_rnn"), "test_compiled_nets_start_and_train"),
     },
@@ -194,7 +194,7 @@ def page() -> str:
         "  that nobody killed. Checkpoints must not lie between the last batch of an epoch and its end: there Lightning",
         "  skips the validation and counts an epoch twice.",
         "* **damaged checkpoints**: cut short, with a flipped bit, or somebody's pickle: refused, never executed.",
-        "* **16-mixed**: with a gradient scaler, on a CPU. **two ranks**: gloo processes end as one process.",
+        "* **16-mixed**: with a gradient scaler, on a CPU; as bf16: without one. **two ranks**: gloo processes end as one process.",
         "* **nothing leaks**: over 200 steps no tensor, object or hook is left over, and the global random states stay.",
         "* **odd arguments**: drawn by hypothesis: a result without NaN, or an error that was promised.\n",
     ]
