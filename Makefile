@@ -33,7 +33,8 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	for method in gradient_activation gradient_rewiring st_rsbp safe_mutation spectral_rnn reservoir; do \
-		OMP_NUM_THREADS=1 $(BIN)/python benchmarks/$$method.py || exit 1; done
+		OMP_NUM_THREADS=1 $(BIN)/python benchmarks/$$method.py \
+			--out benchmarks/results/$$method.json || exit 1; done
 	$(BIN)/python benchmarks/table.py
 
 # What each public component guarantees, and the tests that show it; add ARGUMENTS=--run to run them first.

@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from recorded_runs import Record, RecordedRuns
 from scipy.stats import mannwhitneyu
-from torch import Tensor, nn
+from torch import nn
 
 from lightning_neuro._lightning import Callback, LightningModule, Trainer
 from lightning_neuro.demo.training import make_trainer, quiet_lightning
@@ -59,7 +59,6 @@ class Task:
         policy: makes one, freshly initialised.
         evaluator: makes one.
         guess: the magnitude at which the search for the best begins, of each operator.
-        output: what sensitivities look at; None: the outputs as they are.
         options: of `SafeMutation`.
     """
 
@@ -67,12 +66,7 @@ class Task:
     policy: Callable[[], nn.Module]
     evaluator: Callable[[], Any]
     guess: dict[str, float]
-    output: Callable[[Tensor], Tensor] | None = None
     options: tuple[tuple[str, Any], ...] = ()
-
-
-def softmax(scores: Tensor) -> Tensor:
-    return scores.softmax(-1)
 
 
 def guesses(gaussian: float, sm_r: float, sm_g: float, sm_g_so: float) -> dict[str, float]:
@@ -104,14 +98,12 @@ TASKS = {
             functools.partial(tasks.DeepPolicy, 4, 2, layers=16, output="identity"),
             deep_parity,
             guesses(3e-2, 1e-2, 1e-3, 1e-2),
-            softmax,
         ),
         Task(
             Plan("recurrent_parity", 50_000, 30_000),
             tasks.RecurrentParity.policy,
             tasks.RecurrentParity,
             guesses(3e-2, 1e-2, 1e-3, 1e-2),
-            softmax,
         ),
         maze(6, 12_500),
         maze(16, 12_500),
@@ -121,7 +113,6 @@ TASKS = {
             functools.partial(tasks.TopdownMaze().policy),
             tasks.TopdownMaze,
             guesses(3e-2, 1e-2, 1e-3, 1e-2),
-            softmax,
         ),
         control_task("CartPole-v1", 4, 2, 5_000),
         control_task("MountainCar-v0", 2, 3, 2_500),
@@ -155,8 +146,6 @@ def evolve(task: Task, operator: str, magnitude: float, seed: int, evaluations: 
             seed=seed,
             **dict(task.options),
         )
-        if task.output is not None:
-            module.sensitivity_output = task.output  # type: ignore[method-assign]
         curve, births = BestCurve(), task.plan.population_size - 1
         generations = 1 + (evaluations - task.plan.population_size) // births
         trainer = make_trainer(

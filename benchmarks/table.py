@@ -36,8 +36,8 @@ HEAD = """# Benchmarks
 
 What `make bench` recorded last, written by `benchmarks/table.py` from `benchmarks/results/`. A ratio is the
 time (or the memory) of a row over that of the column: below 1 is better than it. "first" is the first row of the table,
-or of its part; floors are work that no program for the task can avoid. What the figures mean, and the comparisons of
-accuracy, stand in [verification](verification.md).
+or of its part, by medians within rounds where a benchmark ran in rounds; floors are work that no program for the task
+can avoid. What the figures mean, and the comparisons of accuracy, stand in [verification](verification.md).
 """
 
 
@@ -88,6 +88,8 @@ def section(rows: Sequence[Row]) -> list[str]:
     if "times_products" in rows[0]:
         return _floors(rows)
     lines: list[str] = []
+    # Recorded as times as fast or as small, which its targets tell.
+    gains = any(str(row.get("target", "")).startswith(">=") for row in rows)
     for part in parts(rows):
         compared = columns(part)[1:] if columns(part) and columns(part)[0] is part[0] else columns(part)
         heads = [
@@ -100,6 +102,7 @@ def section(rows: Sequence[Row]) -> list[str]:
         lines += [f"| {' | '.join(heads)} | wanted |", "|---" * (len(heads) + 1) + "|"]
         for row in part:
             first = recorded_ratio(row) if recorded_ratio(row) is not None else row[name] / part[0][name]
+            first = 1 / first if gains else first
             others = [row[name] / other[name] for other in compared]
             cells = [row["name"], *_conditions(row).values(), number(row[name]), *map(number, [first, *others])]
             lines.append(f"| {' | '.join(map(str, cells))} | {_wanted(row)} |")
@@ -113,7 +116,7 @@ def _conditions(row: Row) -> dict[str, Any]:
 
 
 def _floors(rows: Sequence[Row]) -> list[str]:
-    lines = ["| | step, ms | its matrix products | its additions |", "|---|---|---|---|"]
+    lines = ["| | step, ms | times its matrix products | times its additions |", "|---|---|---|---|"]
     for row in rows:
         times = [number(row[key]) for key in ("step_ms", "times_products", "times_additions")]
         lines.append(f"| {row['name']} | {' | '.join(times)} |")
@@ -127,7 +130,10 @@ def _wanted(row: Row) -> str:
     if "gain" in row:
         return f"{target:g} times faster: {'met' if row['gain'] >= target else 'missed'}"
     if isinstance(target, str):
-        return target
+        sign, _, bound = target.partition(" ")
+        met = {"<=": row["ratio"] <= float(bound), ">=": row["ratio"] >= float(bound)}[sign]
+        words = f"{bound} times less" if sign == ">=" else f"at most {bound} times"
+        return f"{words}: {'met' if met else 'missed'}"
     met = (row["ratio"] <= target) + (row.get("ratio_of_min", row["ratio"]) <= target)
     return f"{target:g}: {('missed', 'unclear', 'met')[met]}"
 

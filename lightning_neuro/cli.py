@@ -171,9 +171,16 @@ def _run_lightning(words: list[str]) -> None:
     for name in _SHORT_NAMES:
         importlib.import_module(name)
     from lightning_neuro._lightning import ROOT, LightningModule
-    from lightning_neuro.common.checkpoint_file import check_checkpoint_file
+    from lightning_neuro.common.checkpoint_file import check_checkpoint_file, read_checkpoint
 
     parent = importlib.import_module(f"{ROOT}.cli").LightningCLI
+
+    # Before Lightning reads it for its hyperparameters; what a configuration names is looked at below.
+    path = _checkpoint_in(words)
+    if path is not None and "pytorch-lightning_version" not in read_checkpoint("--ckpt_path", path):
+        raise UsageError(
+            f"--ckpt_path: {path} holds weights, but no version of Lightning. Give a checkpoint of a Trainer."
+        )
 
     class WithWholeCheckpoints(parent):  # type: ignore[misc, valid-type]  # of the copy of Lightning that is in use
         def before_instantiate_classes(self) -> None:
@@ -200,6 +207,15 @@ def _run_lightning(words: list[str]) -> None:
             },
             args=words,
         )
+
+
+def _checkpoint_in(words: list[str]) -> str | None:
+    """Return the file that a call names as its checkpoint, if there is one."""
+    for word, after in zip(words, [*words[1:], ""], strict=True):
+        path = after if word == "--ckpt_path" else word.removeprefix("--ckpt_path=")
+        if path != word and Path(path).is_file():
+            return path
+    return None
 
 
 def _require(module: str, *, extra: str) -> None:

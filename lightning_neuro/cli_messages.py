@@ -38,6 +38,8 @@ def one_line(error: Exception) -> str | None:
     # Lightning's own refusals: a combination it cannot run, a config.yaml of an earlier run in the way.
     if type(error).__name__ == "MisconfigurationException" or "SaveConfigCallback expected" in str(error):
         return _joined(str(error))
+    if "more than one stateful callback" in str(error):
+        return _joined(f"{error} Give each callback once: in the configuration, or in $LIGHTNING_NEURO_CALLBACKS.")
     if isinstance(error, argparse.ArgumentError) or str(error).startswith("Does not validate"):
         return parser_complaint(str(error))
     return None
@@ -78,6 +80,8 @@ def _unknown_class(name: str) -> str:
     from lightning_neuro._lightning import Callback, LightningDataModule, LightningModule
 
     known = [cls.__name__ for root in (Callback, LightningModule, LightningDataModule) for cls in _subclasses(root)]
+    if name in known:
+        return f"{name} is no class of this kind. --model takes models, --data data, --trainer.callbacks callbacks."
     close = difflib.get_close_matches(name, known, n=1)
     advice = f"Did you mean {close[0]}?" if close else "Give a class's name, or its dotted path."
     return f"no class is called {name!r}. {advice}"

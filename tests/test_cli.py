@@ -118,6 +118,43 @@ def test_a_damaged_checkpoint_is_refused_in_one_line(command, tmp_path, capsys):
     assert line.startswith("lightning-neuro: --ckpt_path: run.ckpt is damaged: the checksum of its part ")
 
 
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("saved")
+    model = torch.nn.Linear(2, 2)
+    torch.save(model, folder / "pickled.ckpt")
+    torch.save({"state_dict": model.state_dict()}, folder / "weights.ckpt")
+    version = {"state_dict": {}, "pytorch-lightning_version": "2.6.0"}
+    torch.save(version, folder / "whole.ckpt")
+    (folder / "cut.ckpt").write_bytes((folder / "whole.ckpt").read_bytes()[:500])
+    (folder / "hello.ckpt").write_bytes(b"hello")
+    (folder / "empty.ckpt").write_bytes(b"")
+    return folder
+
+
+@pytest.mark.parametrize("command", ["fit", "test"])
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("cut", "cut short, damaged or another kind of file"),
+        ("hello", "cut short, damaged or another kind of file"),
+        ("empty", "cut short, damaged or another kind of file"),
+        ("pickled", "must hold tensors and plain values only"),
+        ("weights", "no version of Lightning. Give a checkpoint of a Trainer."),
+    ],
+)
+def test_what_is_no_checkpoint_is_refused_in_one_line(command, name, told, saved, capsys):
+    assert main([command, *DIGITS, *QUICK[2:], "--ckpt_path", str(saved / f"{name}.ckpt")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("lightning-neuro: --ckpt_path: ")
+    assert told in line
+
+
+def test_a_callback_given_twice_is_told_in_one_line(capsys):
+    assert main(["fit", *DIGITS, *QUICK[2:], *GAF, "--trainer.callbacks+=GradientActivation"]) == 2
+    assert "Give each callback once" in capsys.readouterr().err
+
+
 @pytest.mark.filterwarnings("ignore:The dirpath has changed")
 def test_a_population_goes_on_from_its_checkpoint_and_its_champion_can_be_examined(tmp_path, capsys):
     assert main(["fit", *MAZE, *FEW, "--trainer.max_epochs=1"]) == 0
@@ -153,6 +190,7 @@ def test_a_population_goes_on_from_its_checkpoint_and_its_champion_can_be_examin
         (["fit", *DIGITS, *GAF, "--trainer.callbacks.gamma=1"], "GradientActivation: Option 'gamma' is not accepted."),
         (["fit", *DIGITS, "--trainer.max_epochs=x"], "--trainer.max_epochs: expected int, got x."),
         (["fit", "--model", "SpikingClassifier", "--data", "Digits"], "Did you mean DigitsData?"),
+        (["fit", "--model", "GradientActivation", "--data", "DigitsData"], "--trainer.callbacks callbacks."),
         (["fit", *DIGITS, "--trainer.callbacks+=GradientActivaton"], "Did you mean GradientActivation?"),
         (["fit", "--data", "DigitsData", "--model", "SpikingClassifier", *QUICK], "Set in_features=64."),
         (["fit", *MAZE, *QUICK, "--model.magnitude=-1"], "SafeMutation: magnitude must be at least 0, got -1.0."),

@@ -6,6 +6,7 @@ weight that is off. Here a damaged file is refused, and so is a file that holds 
 
 import os
 import pickle
+import re
 import zipfile
 import zlib
 from pathlib import Path
@@ -69,7 +70,7 @@ def read_checkpoint(owner: str, path: str | os.PathLike[str]) -> dict[str, Any]:
     except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"{owner}: {os.fspath(path)} must hold tensors and plain values only, but torch refused it "
-            f"({str(error).splitlines()[0][:120]}). Nothing in it was executed. Give a checkpoint of your own run."
+            f"({_reason(error)}). Nothing in it was executed. Give a checkpoint of your own run."
         ) from None
     if not isinstance(content, dict) or "state_dict" not in content:
         raise CheckpointError(
@@ -77,3 +78,8 @@ def read_checkpoint(owner: str, path: str | os.PathLike[str]) -> dict[str, Any]:
             "Give one that a Trainer wrote."
         )
     return content
+
+
+def _reason(error: Exception) -> str:
+    foreign = re.search(r"GLOBAL (\S+)", str(error))
+    return f"it names {foreign[1]}" if foreign else f"{type(error).__name__} while reading it"

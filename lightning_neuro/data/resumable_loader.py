@@ -34,5 +34,6 @@ class ResumableLoader(DataLoader[Any]):
         if resume_at is not None and self._epoch is not None and resume_at["epoch"] == self._epoch:
             self._given = resume_at["batches"]
         for batch in islice(super().__iter__(), self._given, None):
-            self._given += 1
+            # Not by setattr: Lightning notes down every one, for good after an error in the midst of making loaders.
+            vars(self)["_given"] += 1
             yield batch

@@ -35,6 +35,7 @@ def atan(gradient: Tensor, alpha: float | Tensor = 0.1, beta: float | Tensor = 2
     >>> round(atan(torch.tensor(0.05), alpha=0.1, beta=20.0).item(), 6)
     0.07854
     """
+    _check_scales("atan", alpha=alpha, beta=beta)
     return alpha * torch.atan(beta * gradient)
 
 
@@ -44,6 +45,7 @@ def tanh(gradient: Tensor, alpha: float | Tensor = 0.1, beta: float | Tensor = 2
     >>> round(tanh(torch.tensor(0.05), alpha=0.1, beta=20.0).item(), 6)
     0.076159
     """
+    _check_scales("tanh", alpha=alpha, beta=beta)
     return alpha * torch.tanh(beta * gradient)
 
 
@@ -53,6 +55,7 @@ def log(gradient: Tensor, alpha: float | Tensor = 0.1, beta: float | Tensor = 20
     >>> round(log(torch.tensor(-0.05), alpha=0.1, beta=20.0).item(), 6)
     -0.069315
     """
+    _check_scales("log", alpha=alpha, beta=beta)
     return alpha * torch.sign(gradient) * torch.log1p(beta * gradient.abs())
 
 
@@ -72,6 +75,7 @@ def atan_adaptive(gradient: Tensor, gamma: float, shrink: float, *, largest: Ten
     >>> round(atan_adaptive(torch.tensor([0.01, 1.0]), gamma=2.0, shrink=10.0)[0].item(), 6)
     0.019378
     """
+    _check_scales("atan_adaptive", gamma=gamma, shrink=shrink)
     if largest is None:
         largest = gradient.abs().amax() if gradient.numel() else gradient.new_zeros(())
     scale = in_place.adaptive_scale(largest, 1 / shrink)
@@ -85,6 +89,12 @@ def identity(gradient: Tensor, alpha: float | Tensor = 1.0, beta: float | Tensor
     True
     """
     return gradient
+
+
+def _check_scales(owner: str, **scales: float | Tensor) -> None:
+    for name, value in scales.items():
+        if isinstance(value, float | int):  # tensors are not looked at, which would wait for their device
+            checks.number(owner, name, value, above=0)
 
 
 @dataclass(frozen=True)

@@ -182,7 +182,7 @@ class EvolvingModule(LightningModule):
         self._tell(outcome)
         if after.generation % self.checksum_every == 0:
             self._check_equal()
-        if self.stopping.reached(after.champion):
+        if self.stopping.reached(after.champion, float(after.fitness.max())):
             self.trainer.should_stop = True
 
     @torch.compiler.disable
@@ -254,7 +254,7 @@ class EvolvingModule(LightningModule):
         values = {f"{stage}/fitness": trial.fitness.mean()}
         if trial.solved is not None:
             values[f"{stage}/solved"] = trial.solved.float().mean()
-        self.log_dict(values, batch_size=1, sync_dist=self.trainer.world_size > 1)
+        self.log_dict(values, batch_size=_samples(batch), sync_dist=self.trainer.world_size > 1)
 
     def _lacks_data(self, batch: Any) -> bool:
         """Whether individuals are trained on batches, and there are none to validate the champion on."""
@@ -294,3 +294,9 @@ class EvolvingModule(LightningModule):
         evolution = self.evolution
         tensors = {"population": evolution.population, "fitness": evolution.fitness, "ids": evolution.ids}
         self._shards().check_equal(tensors, evolution.generation)
+
+
+def _samples(batch: Any) -> int:
+    """Return how many samples a batch of inputs and targets holds, so that a mean over batches weighs each alike."""
+    targets = batch[-1] if isinstance(batch, tuple | list) and len(batch) else None
+    return len(targets) if isinstance(targets, Tensor) and targets.ndim else 1

@@ -38,7 +38,7 @@ class LabelledSamples:
         """Return inputs and targets.
 
         Args:
-            batch: the Trainer's; returned if there is no other data.
+            batch: the Trainer's, from a loader; it goes before the data given here. None where there is no loader.
             samples_dim: where inputs count samples: 0, or 1 behind time.
             generator: draws the minibatch, without replacement.
 
@@ -46,7 +46,7 @@ class LabelledSamples:
             TypeError: there is no data, or its items are no pairs.
             ValueError: inputs and targets are not equally many.
         """
-        if self._data is None:
+        if batch is not None or self._data is None:
             return _checked(_pair("the Trainer's batch", batch), samples_dim)
         if self._batch_size is None:
             return self._all(samples_dim)

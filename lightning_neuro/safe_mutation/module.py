@@ -77,7 +77,9 @@ class SafeMutation(EvolvingModule):
     Source: arXiv 1712.06563. Differs from the authors' program: generational unless asked otherwise, and fitness,
     not the reward at the end, tells the champion.
 
-    >>> module = SafeMutation(nn.Linear(2, 1), lambda policy, params: -params.square().sum(1), magnitude=0.01)
+    >>> def small(policy, params):
+    ...     return -params.square().sum(1)
+    >>> module = SafeMutation(nn.Linear(2, 1), small, magnitude=0.01, operator="gaussian")
     >>> module.population.shape
     torch.Size([250, 3])
     """
@@ -187,7 +189,8 @@ class SafeMutation(EvolvingModule):
                 "Evaluation(fitness, states=...), or use operator='gaussian'."
             )
         policy = self.batched_policy
-        if type(self).sensitivity_output is not SafeMutation.sensitivity_output:
+        # Also one that was set on the instance.
+        if getattr(self.sensitivity_output, "__func__", None) is not SafeMutation.sensitivity_output:
             policy = policy.with_output(self.sensitivity_output)
         # In low precision sensitivities, and divergences even more, would be mostly rounding.
         with torch.autocast(parents.device.type, enabled=False):

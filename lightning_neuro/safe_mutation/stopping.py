@@ -1,5 +1,6 @@
 """When evolution has reached what it was asked for."""
 
+import math
 from dataclasses import dataclass
 
 from lightning_neuro.common import checks
@@ -28,12 +29,14 @@ class Stopping:
         if self.target_fitness is not None:
             checks.number(self.owner, "target_fitness", self.target_fitness)
 
-    def reached(self, champion: Champion) -> bool:
-        """Return whether the run may end.
+    def reached(self, champion: Champion, best: float = -math.inf) -> bool:
+        """Return whether the run may end, by the champion or the best fitness of the population.
+
+        They differ where who solved the task is the champion, and others are fitter.
 
         >>> import torch
         >>> Stopping(target_fitness=2.0).reached(Champion(torch.zeros(1), fitness=2.0))
         True
         """
-        fit = self.target_fitness is not None and champion.fitness >= self.target_fitness
+        fit = self.target_fitness is not None and max(champion.fitness, best) >= self.target_fitness
         return fit or (self.when_solved and champion.solved)

@@ -56,5 +56,9 @@ class RefinementWarning(SpectralWarning):
     """Refinement stopped before it settled; the best iterate is returned."""
 
 
+class PoorFitWarning(SpectralWarning):
+    """On its own data the network predicts no better than the outputs' mean."""
+
+
 class MemorylessNeuronWarning(SpectralWarning):
     """A neuron of a bidirectional network has no recurrent weight either way, so its direction is arbitrary."""

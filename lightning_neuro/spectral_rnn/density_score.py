@@ -31,7 +31,8 @@ class LogDensityScore:
     def __init__(self, log_density: Callable[[Tensor], Tensor]) -> None:
         if not callable(log_density):
             raise TypeError(f"LogDensityScore: log_density must be callable, got {type(log_density).__name__}.")
-        self._negative_gradient: Callable[[Tensor], Tensor] = grad(lambda x: -log_density(x))
+        self._log_density = log_density
+        self._denoiser: tuple[Callable[[Tensor], Tensor], float] | None = None
 
     @classmethod
     def from_denoiser(cls, denoise: Callable[[Tensor], Tensor], std: float) -> Self:
@@ -46,8 +47,8 @@ class LogDensityScore:
         2.0
         """
         variance = checks.number("LogDensityScore", "std", std, above=0) ** 2
-        score = cls(lambda x: x.sum())
-        score._negative_gradient = lambda x: (x - denoise(x)) / variance
+        score = cls(torch.sum)  # never asked
+        score._denoiser = (denoise, variance)
         return score
 
     def fit(self, series: SeriesLike) -> Self:
@@ -82,6 +83,12 @@ class LogDensityScore:
 
         local = neighbours(-1)
         return [local.followed_by(neighbours(1)) if interior else local], steps
+
+    def _negative_gradient(self, x: Tensor) -> Tensor:
+        if self._denoiser is not None:
+            denoise, variance = self._denoiser
+            return (x - denoise(x)) / variance
+        return -grad(self._log_density)(x)
 
     def _differentiate(self, x: Array) -> tuple[Array, Array]:
         points = torch.from_numpy(np.ascontiguousarray(x))

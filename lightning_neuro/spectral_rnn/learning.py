@@ -9,6 +9,7 @@ import numpy as np
 
 from lightning_neuro.common import checks
 from lightning_neuro.spectral_rnn.alarms import (
+    PoorFitWarning,
     RefinementWarning,
     VanishingMomentWarning,
     WeakComponentWarning,
@@ -79,6 +80,14 @@ def _learn(data: Prepared, options: Options, route: Route) -> Learned[Any]:
     found = recover_input_weights(moment, options.units, route.coeffs, n_restarts=options.n_restarts, seed=options.seed)
     by_moments = _with_recurrence(data, facts, route, found)
     refined = _refined(data, facts, route, by_moments, options.refine)
+    if not refined.evaluation.error < 1:
+        warnings.warn(
+            f"spectral learning: on its own data the network is wrong by {refined.evaluation.error:.3g} of the "
+            "outputs' variance, no better than their mean. Give more data or fewer units, look at the score, and bring "
+            "inputs of different units to one variance.",
+            PoorFitWarning,
+            stacklevel=4,
+        )
     diagnostics = Diagnostics(
         found.singular_values,
         {

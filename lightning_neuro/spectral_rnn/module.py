@@ -123,6 +123,7 @@ class SpectralRNNModule(LightningModule):
     @torch.compiler.disable(recursive=False)  # Choosing targets by their values breaks a graph; the net still compiles.
     def _measured(self, stage: str, batch: Any) -> Tensor:
         x, y, lengths = self.unpack(batch)
+        _check_inputs(x, lengths)
         outputs = self(x, lengths)
         _check_targets(outputs, y)
         kept = _known(y, lengths)
@@ -162,6 +163,20 @@ def takes_lengths(model: nn.Module) -> bool:
         return True
     passes_on = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     return passes_on and len(inner) == 1 and takes_lengths(inner[0])
+
+
+def _check_inputs(x: Tensor, lengths: Tensor | None) -> None:
+    if not x.is_floating_point():
+        return
+    finite = x.isfinite().flatten(2).all(-1)
+    if lengths is not None:
+        finite = finite | ~within(lengths.to(x.device), x.shape[1])
+    if not finite.all():
+        series, step = (~finite).nonzero()[0].tolist()
+        raise ValueError(
+            f"SpectralRNNModule: x must be finite, got NaN or infinity at step {step} of series {series}. Spectral "
+            "learning steps over such gaps, but a net carries them on in its state: fill them, or cut the series there."
+        )
 
 
 def _check_targets(outputs: Tensor, y: Tensor) -> None:

@@ -145,7 +145,7 @@ class SpectralRNN(FittedNode):
         """Return the recurrence as a plain node that emits the hidden state, to be used upstream of others."""
         self._require_fitted()
         model = self.model_
-        return PolynomialRNN(self.A1_, self.U_, model.coeffs, model.bias, self.max_abs_state, name)
+        return PolynomialRNN(self.A1_, self.U_, model.coeffs, model.bias, self.max_abs_state, name, self.h0_)
 
     def readout(self, name: str | None = None) -> Ridge:
         """Return the readout as a fitted `Ridge`, so that `to_node() >> readout()` predicts as this node does."""
@@ -153,7 +153,7 @@ class SpectralRNN(FittedNode):
         return Ridge(Wout=self.A2_.copy(), bias=self.intercept_.copy(), name=name)
 
     def to_torch(self) -> "torch_part.PolynomialRNN":
-        """Return the network as a `torch.nn.Module`."""
+        """Return the network as a `torch.nn.Module`; it starts from zero unless its call is given `h0_`."""
         self._require_fitted()
         from lightning_neuro.spectral_rnn.torch import PolynomialRNN as Module
 

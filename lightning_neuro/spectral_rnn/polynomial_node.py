@@ -28,6 +28,7 @@ class PolynomialRNN(Node):
         bias: b `(H,)`; zero if None.
         max_abs_state: None: a state beyond 1e6 is an error; a number: states are cut at it.
         name: of the node.
+        h0: state before the first step `(H,)`; None: zero.
 
     Raises:
         ValueError: shapes do not fit together.
@@ -45,6 +46,7 @@ class PolynomialRNN(Node):
         bias: npt.ArrayLike | None = None,
         max_abs_state: float | None = None,
         name: str | None = None,
+        h0: npt.ArrayLike | None = None,
     ) -> None:
         self.coeffs = tuple(float(c) for c in coeffs)
         self.max_abs_state = checked_limit("PolynomialRNN", max_abs_state)
@@ -56,6 +58,9 @@ class PolynomialRNN(Node):
             self.A1_, self.U_, no_outputs, self.coeffs, bias=np.zeros(0) if bias is None else np.asarray(bias)
         )
         self.bias_ = self._model.bias
+        self.h0_ = np.zeros(len(self.U_)) if h0 is None else np.asarray(h0, np.float64)
+        if self.h0_.shape != (len(self.U_),):
+            raise ValueError(f"PolynomialRNN: h0 must be ({len(self.U_)},), got shape {self.h0_.shape}.")
         self.state: State = {}
         self.initialize(np.zeros(self.A1_.shape[1]))
 
@@ -63,8 +68,13 @@ class PolynomialRNN(Node):
         """Set the widths; the weights are there from the beginning."""
         self._set_input_dim(x)
         self._set_output_dim(np.zeros(len(self.U_)))
-        self.state = {"out": np.zeros(len(self.U_))}
+        self.state = {"out": self.h0_.copy()}
         self.initialized = True
+
+    def reset(self) -> State:
+        """Go back to the state before the first step, and return the present one."""
+        before, self.state = self.state, {"out": self.h0_.copy()}
+        return before
 
     def _step(self, state: State, x: Array) -> State:
         hidden = hidden_step(type(self).__name__, self._model, state["out"], x, self.max_abs_state)

@@ -84,16 +84,16 @@ def _step(
     model: M, evaluation: E, evaluate: Callable[[M], E], advance: Callable[[M, E, float], M]
 ) -> tuple[tuple[M, E] | None, bool]:
     """Return a better model with its evaluation, or none and whether a step left the error about as it was."""
-    size = 1.0
+    size, flat = 1.0, False
     for _ in range(MAX_HALVINGS + 1):
         tried = _tried(model, evaluation, evaluate, advance, size)
         if tried is not None:
             if tried[1].error < evaluation.error:
                 return tried, False
-            if tried[1].error - evaluation.error <= SETTLED * min(evaluation.error, 1.0):
-                return None, True
+            # Level so far; a shorter step may still gain, as where the full one leads across the valley.
+            flat = flat or tried[1].error - evaluation.error <= SETTLED * min(evaluation.error, 1.0)
         size /= 2
-    return None, False
+    return None, flat
 
 
 def _tried(

@@ -1,5 +1,6 @@
 """`SpectralTokenRNN`: a network on tokens, learned from what follows which pair of them, as a reservoirpy node."""
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -8,16 +9,18 @@ import numpy as np
 from reservoirpy.node import ParallelNode
 
 from lightning_neuro.common import checks
+from lightning_neuro.spectral_rnn.alarms import PoorFitWarning
 from lightning_neuro.spectral_rnn.diagnostics_view import Reading, draw_singular_values, spectrum, table
 from lightning_neuro.spectral_rnn.model import PolynomialModel
 from lightning_neuro.spectral_rnn.polynomial_node import PolynomialRNN, State, checked_limit, hidden_run
 from lightning_neuro.spectral_rnn.rank import components_stand_out
-from lightning_neuro.spectral_rnn.series import Array, SeriesLike, Steps, as_series
+from lightning_neuro.spectral_rnn.series import Array, Series, SeriesLike, Steps, as_series
 from lightning_neuro.spectral_rnn.tokens import PairTable, recover_from_pairs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+CHECKED_STEPS = 5000
 LARGEST_RESIDUAL = 0.5
 """Relative residual of the decomposition above which the table tells."""
 
@@ -160,18 +163,28 @@ class SpectralTokenRNN(ParallelNode):
 
         Raises:
             ValueError: y is missing, a row is no token, or the data do not suffice; see the message.
+
+        Warns:
+            PoorFitWarning: on the first 5,000 steps the network is no better than the mean.
         """
         if y is None:
             raise ValueError("SpectralTokenRNN: fit needs outputs y, got None.")
         checks.integer("SpectralTokenRNN", "warmup", warmup, at_least=0)
         self.table_ = None
-        return self.accumulate(x, y, warmup=warmup).finalize()
+        self.accumulate(x, y, warmup=warmup).finalize()
+        self._tell_a_poor_fit(as_series("SpectralTokenRNN", x, y, warmup=warmup))
+        return self
 
     def accumulate(self, x: SeriesLike, y: SeriesLike, *, warmup: int = 0) -> Self:
         """Add series to the table of pairs."""
         for series in as_series("SpectralTokenRNN", x, y, warmup=warmup):
             if not self.initialized:
                 self.initialize(series.x, series.y)
+            if series.y.shape[1] != self.output_dim:
+                raise ValueError(
+                    f"SpectralTokenRNN: y must have {self.output_dim} columns as before, got {series.y.shape[1]}. "
+                    "Make a new node for other outputs."
+                )
             tokens = self._tokens(series.x)
             if self.table_ is None:
                 self.table_ = PairTable.empty(self._vocabulary(), series.y.shape[1])
@@ -186,6 +199,11 @@ class SpectralTokenRNN(ParallelNode):
                 self.table_ = PairTable.empty(*other.table_.totals.shape[1:])
                 self.input_dim, self.output_dim = other.input_dim, other.output_dim
                 self.state, self.initialized = {"out": np.zeros(other.output_dim)}, True
+            if self.table_.totals.shape != other.table_.totals.shape:
+                raise ValueError(
+                    "SpectralTokenRNN: nodes to merge must have the same tokens and outputs, got tables of "
+                    f"{self.table_.totals.shape} and {other.table_.totals.shape}."
+                )
             self.table_.merge(other.table_)
         return self
 
@@ -245,6 +263,34 @@ class SpectralTokenRNN(ParallelNode):
         hidden = hidden_run("SpectralTokenRNN", self.model_, state["hidden"], one_hot, self.max_abs_state)
         outputs = hidden @ self.A2_ + self.model_.offset
         return ({"out": outputs[-1], "hidden": hidden[-1]} if len(hidden) else state), outputs
+
+    def _tell_a_poor_fit(self, series: list[Series]) -> None:
+        """Warn where the network explains less than the mean does: of an offset in y, say, the table shows nothing."""
+        left, wrong, outputs = CHECKED_STEPS, 0.0, []
+        for one in series:
+            x, y = one.x[:left], one.y[:left]
+            kept = np.isfinite(y).all(axis=1) & (True if one.weights is None else one.weights[:left] > 0)
+            one_hot = np.eye(self._vocabulary())[self._tokens(x)]
+            try:
+                hidden = hidden_run("SpectralTokenRNN", self.model_, np.zeros(self.units), one_hot, self.max_abs_state)
+            except FloatingPointError:
+                wrong = np.inf
+            else:
+                wrong += float(((hidden @ self.A2_ + self.model_.offset - y)[kept] ** 2).sum())
+            outputs.append(y[kept])
+            left -= len(y)
+            if left <= 0:
+                break
+        known = np.concatenate(outputs)
+        spread = float(((known - known.mean(axis=0)) ** 2).sum())
+        if not wrong < spread:
+            warnings.warn(
+                f"SpectralTokenRNN: on its own data the network is wrong by {wrong / spread:.3g} of the outputs' "
+                "variance, no better than their mean. It has no intercept: subtract what y does not get from the "
+                "tokens. Or the outputs hardly depend on pairs of tokens; use fewer units or more data.",
+                PoorFitWarning,
+                stacklevel=3,
+            )
 
     def _vocabulary(self) -> int:
         return self.n_tokens if self.n_tokens is not None else int(self.input_dim)

@@ -23,6 +23,7 @@ from lightning_neuro.spectral_rnn.symmetric_cp import descend, random_start
 
 FILL_ROUNDS = 600
 FILLED = 1e-9
+NOTHING = 1e-9
 
 
 @dataclass
@@ -112,11 +113,13 @@ def recover_from_pairs(table: PairTable, units: int, *, n_restarts: int = 10, se
         A `TokenRecovery`.
 
     Raises:
-        ValueError: fewer outputs than neurons, or fewer than H + 2 tokens, or a token never seen.
+        ValueError: fewer outputs than neurons, or fewer than H + 2 tokens, or a token never seen; outputs that do not
+            depend on pairs of tokens.
     """
     _check(table, units)
     means, mask = table.means(), table.counts > 0
     found, interaction, filled = _decomposed(means, mask, units, n_restarts, np.random.default_rng(seed))
+    _check_interaction(interaction, filled)
     rows, carried, directions = found.factors[0].T, (found.factors[1] * found.weights).T, found.factors[2].T
     sizes, levels = _sizes(filled.mean(axis=1), rows, directions)
     weights = sizes[:, None] * directions
@@ -158,6 +161,17 @@ def _check(table: PairTable, units: int) -> None:
         raise ValueError(
             f"recover_from_pairs: tokens {np.flatnonzero(~seen).tolist()} were not seen followed and preceded by one. "
             "Drop them, or join them with others."
+        )
+
+
+def _check_interaction(interaction: Array, means: Array) -> None:
+    spread = float(np.linalg.norm(means - means.mean(axis=(0, 1))))
+    if spread <= NOTHING * float(np.linalg.norm(means)):
+        raise ValueError("recover_from_pairs: mean outputs are the same after all tokens: there is nothing to learn.")
+    if float(np.linalg.norm(interaction)) <= NOTHING * spread:
+        raise ValueError(
+            "recover_from_pairs: mean outputs are a sum over the token and the one before, without interaction, which "
+            "is what shows the neurons. Use a linear readout of one-hot tokens instead."
         )
 
 

@@ -104,7 +104,8 @@ class CountLoss:
         if not self.teacher_forcing:
             return None
         wanted = self.wanted(counts, targets)
-        interval = (steps / wanted.clamp_min(1)).floor().long().clamp_min(1)
+        # At T itself nothing fires: one spike comes at the last step.
+        interval = (steps / wanted.clamp_min(1)).floor().long().clamp(1, max(1, steps - 1))
         return interval * (wanted > self.undesired_count)
 
 

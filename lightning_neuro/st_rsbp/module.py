@@ -240,6 +240,10 @@ class STRSBP(LightningModule):
             self._average_()
         self._share_boosting_()
         boosting = {} if self.boosting is None else self.boosting.state_dict()
+        if self.encoder is not None and self._encoder_state is not None:
+            # In the middle of a validation: training goes on where it stood before.
+            remembered = {f"encoder.{name}": value for name, value in self._encoder_state.items()}
+            checkpoint["state_dict"].update(remembered)
         checkpoint["st_rsbp"] = {"group": self._group.state_dict(), "epochs": self._epochs, "boosting": boosting}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ class Response:
         correction: coefficients of the polynomial c in log(1 + o), lowest first; 1 for the closed form.
 
     The closed form is within 6 % of simulation from T = 5 tau_m on, and a third too high for single spikes at
-    T = 1.5 tau_m; `simulated` fits the correction.
+    T = 1.5 tau_m; `simulated` fits the correction. A fitted curve is straight between no spike and one.
 
     >>> f = Response(steps=400, tau_m=64.0, refractory=2)
     >>> round(f.value(torch.tensor(10.0)).item(), 3), round(f.slope(torch.tensor(10.0)).item(), 4)
@@ -43,11 +43,22 @@ class Response:
     def value(self, counts: Tensor) -> Tensor:
         """Return f at `counts`, any shape; counts beyond T / (R + 1), which no neuron fires, are taken for that."""
         counts = self._possible(counts)
-        return self._closed(counts) * self._correction(counts)[0]
+        if not self._fitted:
+            return self._closed(counts)
+        from_one = counts.clamp_min(1)
+        return counts.clamp_max(1) * self._closed(from_one) * self._correction(from_one)[0]
 
     def slope(self, counts: Tensor) -> Tensor:
         """Return df/do at `counts`."""
         counts = self._possible(counts)
+        if self._fitted:
+            # Nothing was simulated below one spike: a straight line leads there.
+            below = counts < 1
+            counts = counts.clamp_min(1)
+            return torch.where(below, self.value(counts), self._slope(counts))
+        return self._slope(counts)
+
+    def _slope(self, counts: Tensor) -> Tensor:
         half, usable = self.steps / self.tau_m, 1 - self.refractory * counts / self.steps
         closed_slope = half / (counts + half).square() * usable
         closed_slope = closed_slope - self.refractory / self.steps * counts / (counts + half)
@@ -57,6 +68,17 @@ class Response:
     def elasticity(self, counts: Tensor) -> Tensor:
         """Return `o f'(o) / f(o)`, 1 at o = 0."""
         counts = self._possible(counts)
+        if self._fitted:
+            below = counts < 1
+            counts = counts.clamp_min(1)
+            return torch.where(below, torch.ones_like(counts), self._elasticity(counts))
+        return self._elasticity(counts)
+
+    @property
+    def _fitted(self) -> bool:
+        return len(self.correction) > 1
+
+    def _elasticity(self, counts: Tensor) -> Tensor:
         half, lost = self.steps / self.tau_m, self.refractory * counts / self.steps
         factor, factor_slope = self._correction(counts)
         return half / (counts + half) - lost / (1 - lost) + counts * factor_slope / factor

@@ -212,3 +212,11 @@ def test_validate_refuses_a_function_without_a_tensor_and_warns_of_a_flat_one():
 def test_unknown_name_is_refused():
     with pytest.raises(ValueError, match=r"function must be one of 'atan', .* got 'relu'"):
         gaf.activate_([torch.ones(1)], "relu")
+
+
+@pytest.mark.parametrize("function", [gaf.atan, gaf.tanh, gaf.log, gaf.atan_adaptive])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.0, -1.0])
+def test_scales_that_would_end_in_nan_are_refused(function, value):
+    for pair in ((value, 1.0), (1.0, value)):
+        with pytest.raises(ValueError, match=rf"{function.__name__}: \w+ must be greater than 0, got"):
+            function(torch.tensor([0.0, 1.0]), *pair)

@@ -237,14 +237,24 @@ def test_a_second_fit_goes_on_and_a_new_model_begins_anew(make_trainer):
     assert callback.projections[0].steps == 4
 
 
-def test_p11_16_mixed_overflow_leaves_theta_alone(make_trainer):
+class Begun(Callback):
+    """Keeps the weights that every batch begins with; Deep R makes them sparse before the first."""
+
+    def __init__(self):
+        self.weights = []
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.weights.append(pl_module.weights().clone())
+
+
+@pytest.mark.parametrize("kind", ["published", "deep"])
+def test_p11_16_mixed_overflow_leaves_theta_alone(make_trainer, kind):
     for fused in (False, True):
-        callback, model = published(), Regression(partial(adam, fused=fused))
-        start = model.weights()
+        callback, begun, model = CALLBACKS[kind](), Begun(), Regression(partial(adam, fused=fused))
         scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40, growth_interval=100)
         precision = MixedPrecision("16-mixed", device="cpu", scaler=scaler)
-        make_trainer(callbacks=[callback], plugins=[precision], limit_train_batches=2).fit(model)
-        assert torch.equal(model.weights(), start)
+        make_trainer(callbacks=[callback, begun], plugins=[precision], limit_train_batches=2).fit(model)
+        assert torch.equal(model.weights(), begun.weights[0])
         assert callback.projections[0].steps == 0
 
 
@@ -310,7 +320,9 @@ def test_averaged_weights_are_brought_back_to_the_connections(make_trainer, aver
     assert callback.connectivity()["total"] > 0
 
 
-def test_p20_compiled_module_trains_as_the_plain_one(make_trainer):
+@pytest.mark.parametrize("kind", ["published", "deep"])
+def test_p20_compiled_module_trains_as_the_plain_one(make_trainer, kind):
+    published = CALLBACKS[kind]
     plain, inner = Regression(adam), Regression(adam)
     make_trainer(callbacks=[published()]).fit(plain)
     make_trainer(callbacks=[published()]).fit(torch.compile(inner, backend="eager"))

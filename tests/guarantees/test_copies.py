@@ -74,6 +74,7 @@ U = np.random.default_rng(0).uniform(-1, 1, (40, 1))
 X = random_series(10, 60)
 Y = answers(random_net(0), X)
 TOKENS = np.eye(4)[np.random.default_rng(0).integers(0, 4, (20, 60))]
+AFTER = PolynomialRNN([[0.2, 0.9, -0.5, 0.4]], [[0.1]])
 
 
 def adapted(node):
@@ -95,7 +96,9 @@ NODES = {
     "TorchReservoir": lambda: (TorchReservoir.from_node(Reservoir(20, input_dim=1, seed=0)), torch.as_tensor(U)[None]),
     "SpectralRNN": lambda: fitted(SpectralRNN(2, refine=1, seed=0)),
     "SpectralBiRNN": lambda: fitted(SpectralBiRNN(2, refine=1, seed=0)),
-    "SpectralTokenRNN": lambda: fitted(SpectralTokenRNN(2, max_abs_state=10.0, seed=0), TOKENS, TOKENS),
+    "SpectralTokenRNN": lambda: fitted(
+        SpectralTokenRNN(1, seed=0), TOKENS, [AFTER.run(one) @ [[1.0, -1.0]] for one in TOKENS]
+    ),
     "PolynomialRNN": lambda: (PolynomialRNN([[0.1], [0.2]], [[0.1, 0.2], [0.3, 0.1]]), U),
 }
 

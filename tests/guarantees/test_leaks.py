@@ -15,6 +15,7 @@ from lightning_neuro import SelfOrganizingReservoir, SpectralBiRNN, SpectralRNN
 from lightning_neuro._lightning import Callback
 from lightning_neuro.reservoir import SORN, PermutationReservoir, TorchReservoir
 from lightning_neuro.reservoir.rules import IntrinsicPlasticity, Normalize, Oja
+from lightning_neuro.spectral_rnn import PolynomialRNN, SpectralTokenRNN
 
 STEPS = 200  # between the two looks
 FIRST = {"SafeMutation": 130}  # calls that have come a hundred times are replayed, and what they replay is held then
@@ -123,6 +124,19 @@ def in_torch():
     return lambda: reservoir(u)
 
 
+def tokens():
+    generator = np.random.default_rng(0)
+    x = generator.integers(4, size=(400, 1))
+    y = PolynomialRNN(generator.standard_normal((1, 4)), [[0.1]]).run(np.eye(4)[x[:, 0]]) @ [[1.0, -1.0]]
+    node = SpectralTokenRNN(1, n_tokens=4, n_restarts=1, seed=0)
+
+    def step():
+        node.fit(x, y)
+        node.run(x[:10])
+
+    return step
+
+
 NODES = {
     "SelfOrganizingReservoir": lambda: reservoir_of(organised()),
     "PermutationReservoir": lambda: reservoir_of(PermutationReservoir(20, input_dim=1, seed=0)),
@@ -130,6 +144,8 @@ NODES = {
     "TorchReservoir": in_torch,
     "SpectralRNN": lambda: spectral(SpectralRNN),
     "SpectralBiRNN": lambda: spectral(SpectralBiRNN),
+    "SpectralTokenRNN": tokens,
+    "PolynomialRNN": lambda: reservoir_of(PolynomialRNN([[0.5]], [[0.1]])),
 }
 
 

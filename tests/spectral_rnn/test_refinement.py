@@ -64,3 +64,8 @@ def test_at_the_noise_floor_it_stops_and_is_converged():
 
 def test_steps_that_still_gain_much_at_the_end_have_not_settled():
     assert not refine(1.0, square, lambda x, seen, size: x - 0.2 * size * x, 3).converged
+
+
+def test_a_level_step_across_the_valley_is_halved_and_gains():
+    found = refine(8.0, square, lambda x, seen, size: x - 2 * size * x, 3)
+    assert (found.errors, found.converged) == ([64.0, 0.0], True)

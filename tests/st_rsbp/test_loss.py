@@ -70,3 +70,9 @@ def test_constants_out_of_range_are_refused(arguments, error, message):
 def test_targets_that_do_not_fit_are_refused(targets, error, message):
     with pytest.raises(error, match=message):
         CountLoss()(torch.zeros(2, 3), targets)
+
+
+def test_one_wanted_spike_is_forced_at_the_last_step():
+    intervals = CountLoss(1, 0, 0).intervals(torch.zeros(1, 2), torch.tensor([1]), steps=25)
+    spikes = forced(torch.zeros(25, 1, 2, dtype=torch.bool), intervals)
+    assert spikes.nonzero().tolist() == [[24, 0, 1]]

@@ -164,7 +164,7 @@ def test_i12_gradients_of_deep_recurrent_nets_are_those_of_the_cpu(gradient):
     for device in ("cpu", "cuda"):
         model = net().to(device)
         counts = model(spikes.to(device))
-        model.backward(targets.to(device), loss=CountLoss(12, 2, 1))
+        model.backward(targets.to(device), loss=CountLoss(12, 2, 1), rule=gradient)
         found.append((counts.cpu(), [parameter.grad.cpu() for parameter in model.parameters()]))
     (counts, gradients), (other_counts, other_gradients) = found
     assert counts.sum() > 0

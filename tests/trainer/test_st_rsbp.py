@@ -268,3 +268,23 @@ def test_resumed_training_is_bit_identical(make_trainer, tmp_path, when, accumul
         assert torch.equal(weights(resumed), weights(whole)), path.name
         # The encoder draws on for training alone, whatever was validated on the way.
         assert torch.equal(resumed.encoder.get_extra_state()["cpu"], whole.encoder.get_extra_state()["cpu"])
+
+
+def test_a_checkpoint_in_the_middle_of_a_validation_holds_where_training_stood(make_trainer, tmp_path):
+    class Looks(Callback):
+        def on_train_batch_end(self, trainer: Any, pl_module: Any, *rest: Any) -> None:
+            self.before = pl_module.encoder.get_extra_state()["cpu"].clone()
+
+        def on_validation_batch_end(self, trainer: Any, pl_module: Any, *rest: Any) -> None:
+            if not trainer.sanity_checking:
+                self.during = pl_module.encoder.get_extra_state()["cpu"].clone()
+                trainer.save_checkpoint(tmp_path / "during.ckpt")
+
+    looks, layers = Looks(), (SpikingLayer(64, 20, threshold=2.0), SpikingLayer(20, 10, threshold=2.0))
+    encoder = PoissonEncoder(10, max_rate=0.2)
+    model = STRSBP(SpikingNetwork(*layers, seed=0), encoder=encoder, desired_count=3, undesired_count=1, margin=0)
+    trainer = make_trainer(callbacks=[looks], max_epochs=1, limit_train_batches=2, limit_val_batches=2)
+    trainer.fit(model, datamodule=DigitsData(batch_size=32, normalize=False))
+    stored = torch.load(tmp_path / "during.ckpt", weights_only=True)["state_dict"]["encoder._extra_state"]["cpu"]
+    assert not torch.equal(looks.during, looks.before)
+    assert torch.equal(stored, looks.before)
