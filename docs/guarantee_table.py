@@ -193,7 +193,8 @@ def page() -> str:
         "* **killed and resumed**: killed with SIGKILL at twenty random moments and resumed, a run ends bit for bit as one",
         "  that nobody killed. Checkpoints must not lie between the last batch of an epoch and its end: there Lightning",
         "  skips the validation and counts an epoch twice.",
-        "* **damaged checkpoints**: cut short, with a flipped bit, or somebody's pickle: refused, never executed.",
+        "* **damaged checkpoints**: cut short, with a flipped bit, or somebody's pickle: refused, never executed. Of files",
+        "  that torch cannot open, a Trainer of its own passes on torch's error; `lightning-neuro` says it in a line.",
         "* **16-mixed**: with a gradient scaler, on a CPU; as bf16: without one. **two ranks**: gloo processes end as one process.",
         "* **nothing leaks**: over 200 steps no tensor, object or hook is left over, and the global random states stay.",
         "* **odd arguments**: drawn by hypothesis: a result without NaN, or an error that was promised.\n",
@@ -210,7 +211,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("Missing:", *lacking, sep="\n  ")
         return 1
     if options.run:
-        command = [sys.executable, "-m", "pytest", "-q", *(f"{file}::{test}" for file, test in tests())]
+        others = (f"{file}::{test}" for file, test in tests() if not file.startswith("tests/guarantees/"))
+        command = [sys.executable, "-m", "pytest", "-q", "tests/guarantees", *others]
         if subprocess.run(command, cwd=ROOT, check=False).returncode:
             return 1
     print(*table(), sep="\n")

@@ -46,7 +46,7 @@ _SHORT_NAMES = (
 _EXAMPLES = """\
 examples:
   lightning-neuro doctor                   versions, devices, data sets on disk, known conflicts
-  lightning-neuro demo                     train with and without each method, write report/index.html
+  lightning-neuro demo                     run each method and its baseline, write report/index.html
   lightning-neuro report lightning_logs    a page about your own runs, from their logs and checkpoints
   lightning-neuro fit --help               all options; --model.help CLASS explains a class, likewise --data.help
                                            and --trainer.callbacks.help
@@ -104,7 +104,7 @@ def _run_own(words: list[str]) -> None:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
     for name, does in LIGHTNING_COMMANDS.items():
         commands.add_parser(name, help=does, add_help=False)
-    _add_demo_options(commands.add_parser("demo", help="train with and without each method and write a report"))
+    _add_demo_options(commands.add_parser("demo", help="run each method beside its baseline and write a report"))
     _add_report_options(commands.add_parser("report", help="write a page about a run of your own, from its logs"))
     doctor = commands.add_parser("doctor", help="versions, devices, data found, and known conflicts")
     doctor.description = "Print what an error report should hold. The exit status is 1 if a conflict was found."
@@ -151,7 +151,8 @@ def _add_report_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_demo_options(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Train a spiking network on real images with and without each method: the learning rate is chosen per arm on "
+        "Run each method beside what it competes with: spiking nets on real images, evolution, spectral learning and "
+        "reservoirs. Where nets are trained, the learning rate is chosen per arm on "
         "validation images, then every arm is trained once per seed and tested once. Writes OUT/index.html."
     )
     parser.add_argument("--out", default="report", help="folder for the report (default: %(default)s)")

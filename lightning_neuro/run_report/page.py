@@ -14,6 +14,20 @@ from lightning_neuro.run_report.files import Points, Run, find_runs
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+EVOLUTION = (
+    *(
+        "fitness/",
+        "evaluations",
+        "evaluator/",
+        "genome/",
+        "mutation/",
+        "sensitivity/",
+        "divergence",
+        "floored",
+        "broken",
+    ),
+    *("time/", "solved", "val/fitness", "val/solved", "test/fitness", "test/solved"),
+)
 # Which metrics belong to a method, by how their names begin, and what to look for in them.
 METHODS = {
     "GAF": (
@@ -32,9 +46,14 @@ METHODS = {
         "at 0 or at their limit learn nothing.",
     ),
     "SM-G": (
-        ("fitness/", "divergence", "floored", "broken", "evaluations", "evaluator/", "time/"),
+        EVOLUTION,
         "Fitness of the population and its champion. The divergence says how far children are from their parents in "
         "what they do; a large floored share makes safe mutations plain ones.",
+    ),
+    "Spectral learning": (
+        ("spectral/",),
+        "What the moments said of the net that training began with: singular values apart from the noise, and its "
+        "error before and after.",
     ),
     "Reservoir measures": (("measure/", "ridge"), "What the measures said of the reservoir or layer."),
 }
@@ -80,14 +99,28 @@ def _settings(runs: Sequence[Run]) -> Section:
     first = next((run for run in runs if run.settings), None)
     if first is None:
         return Section("What was run", [table, "No settings were saved: save_hyperparameters() in a module does that."])
-    lines = [
-        (name.strip(), value.strip())
-        for text in list(first.settings.values())[:1]
-        for name, colon, value in (line.partition(":") for line in text.splitlines())
-        if colon and value.strip() not in ("", "null", "{}", "[]")
-    ]
+    lines = [line for text in list(first.settings.values())[:1] for line in _with_parents(text)]
     listed = Table(["setting", "value"], lines, f"Settings of {first.name} that are not empty.")
     return Section("What was run", [table, listed] if lines else [table])
+
+
+def _with_parents(text: str) -> list[tuple[str, str]]:
+    r"""Return names and values of YAML that Lightning wrote, each name behind those that it stands under.
+
+    >>> _with_parents("model:\n  init_args:\n    beta: 0.9\nseed: 0\n")
+    [('model.init_args.beta', '0.9'), ('seed', '0')]
+    """
+    above: list[tuple[int, str]] = []
+    found = []
+    for line in text.splitlines():
+        name, colon, value = line.lstrip(" -").partition(":")
+        if not colon:
+            continue
+        depth = len(line) - len(line.lstrip(" -"))
+        above = [*((d, parent) for d, parent in above if d < depth), (depth, name.strip())]
+        if value.strip() not in ("", "null", "{}", "[]"):
+            found.append((".".join(parent for _, parent in above), value.strip()))
+    return found
 
 
 def _last_step(run: Run) -> str:

@@ -108,6 +108,9 @@ def linear_net(policy: BatchedPolicy, params: Tensor, samples: Samples) -> Linea
     return LinearNet(tuple(found.maps), {place: tuple(uses) for place, uses in found.uses.items()})
 
 
+DETACHING = {torch.detach, Tensor.detach, Tensor.data.__get__}  # type: ignore[attr-defined]
+
+
 class _Uses(TorchFunctionMode):
     """Notes every operation that computes with a genome, on `rows` states."""
 
@@ -125,6 +128,8 @@ class _Uses(TorchFunctionMode):
         result = func(*args, **kwargs)
         if func is run_cell:
             self.only_linear &= self._cell(*args)
+        elif func in DETACHING and any(map(self._inside, _tensors(args))):
+            self.only_linear = False  # gradients do not pass there, and the shortcut would not see that
         elif self._computes(result, args, kwargs):
             self.only_linear &= func is functional.linear and self._linear(*operands(*args, **kwargs))
         self._calls += func in LINEAR

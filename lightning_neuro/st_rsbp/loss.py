@@ -133,7 +133,8 @@ def check_classes(owner: str, targets: Tensor, batch: int, classes: int) -> None
         )
     if targets.shape != (batch,):
         raise ValueError(
-            f"{owner}: targets must be ({batch},), one class per sample, got shape {tuple(targets.shape)}."
+            f"{owner}: targets must be ({batch},), one class per sample, got shape {tuple(targets.shape)}. Spikes go "
+            "time first, (T, B, ...): bring those with the batch first there by spikes.transpose(0, 1)."
         )
     low, high = torch.aminmax(targets)
     if low < 0 or high >= classes:

@@ -66,7 +66,9 @@ def _loss(loss: LossOnCounts, counts: Tensor, targets: Tensor) -> tuple[Tensor, 
         raise TypeError(
             f"{OWNER}: loss must be a CountLoss or a function of counts and targets, got {type(loss).__name__}."
         )
-    found: object = loss(counts, targets)
+    # A loss of one's own may differentiate itself.
+    with torch.enable_grad():
+        found: object = loss(counts, targets)
     wanted = (
         f"{OWNER}: loss must return the loss of each sample {tuple(counts.shape[:1])} and its derivative to the counts "
         f"{tuple(counts.shape)}"
@@ -74,7 +76,7 @@ def _loss(loss: LossOnCounts, counts: Tensor, targets: Tensor) -> tuple[Tensor, 
     if not isinstance(found, tuple | list) or len(found) != 2 or not all(isinstance(each, Tensor) for each in found):
         told = f"{len(found)} values" if isinstance(found, tuple | list) else type(found).__name__
         raise TypeError(f"{wanted}, two tensors, got {told}.")
-    samples, delta = found
+    samples, delta = (each.detach() for each in found)
     if samples.shape != counts.shape[:1] or delta.shape != counts.shape:
         raise ValueError(f"{wanted}, got shapes {tuple(samples.shape)} and {tuple(delta.shape)}.")
     for what, values in (("losses", samples), ("derivatives", delta)):

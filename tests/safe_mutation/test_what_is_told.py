@@ -6,8 +6,9 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_neuro import SafeMutation
-from lightning_neuro.safe_mutation import Evaluation
+from lightning_neuro.safe_mutation import BatchedPolicy, Evaluation
 from lightning_neuro.safe_mutation.evaluators import SupervisedEvaluator
+from lightning_neuro.safe_mutation.sensitivity import sm_g_abs
 
 X = torch.randn(10, 2, generator=torch.Generator().manual_seed(0))
 Y = X.sum(1, keepdim=True)
@@ -58,3 +59,22 @@ def test_a_target_fitness_ends_the_run_beside_a_solved_champion(make_trainer):
     trainer = make_trainer(max_epochs=-1, max_steps=5)
     trainer.fit(module)
     assert (trainer.global_step, module.champion_fitness) == (1, 0.0)
+
+
+class Detached(nn.Module):
+    """Reads its first layer's weights once with gradients and once without."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(2, 2), nn.Linear(2, 1)
+
+    def forward(self, x):
+        return self.b(nn.functional.linear(x, self.a.weight.detach(), self.a.bias).tanh())
+
+
+def test_weights_that_a_policy_detaches_have_no_sensitivity():
+    policy = BatchedPolicy(Detached())
+    params = policy.genome.vector(policy.module)[None]
+    found = sm_g_abs(policy, params, X[None])
+    assert (found[0, :4] == 0).all()
+    assert (found[0, 4:] > 0).all()

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightning_neuro.st_rsbp import CountLoss
+from lightning_neuro.st_rsbp import CountLoss, SpikingLayer, SpikingNetwork
 from lightning_neuro.st_rsbp.loss import forced
 
 
@@ -76,3 +76,17 @@ def test_one_wanted_spike_is_forced_at_the_last_step():
     intervals = CountLoss(1, 0, 0).intervals(torch.zeros(1, 2), torch.tensor([1]), steps=25)
     spikes = forced(torch.zeros(25, 1, 2, dtype=torch.bool), intervals)
     assert spikes.nonzero().tolist() == [[24, 0, 1]]
+
+
+def test_a_loss_of_ones_own_may_differentiate_itself():
+    def cross_entropy(counts, targets):
+        counts = counts.requires_grad_()
+        samples = torch.nn.functional.cross_entropy(counts, targets, reduction="none")
+        return samples, torch.autograd.grad(samples.sum(), counts)[0]
+
+    net = SpikingNetwork(SpikingLayer(6, 3, threshold=1.0), seed=0)
+    net(torch.rand(20, 4, 6, generator=torch.Generator().manual_seed(0)) < 0.4)
+    found = net.backward(torch.arange(4) % 3, loss=cross_entropy)
+    assert found.loss > 0
+    assert not found.loss.requires_grad
+    assert net.layers[0].weight.grad.abs().sum() > 0
