@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import tensorly as tl
 
 from lightning_neuro.common import checks
+from lightning_neuro.spectral_rnn.tensor_checks import require_finite_tensor
 
 
 class Realization(NamedTuple):
@@ -40,6 +41,9 @@ def ho_kalman(markov: Any, rank: int) -> Realization:
     >>> round(float(found.recurrent[0, 0]), 6), round(float(found.outputs[0, 0] * found.inputs[0, 0]), 6)
     (0.5, 2.0)
     """
+    if len(tl.shape(markov)) != 3:
+        raise ValueError(f"ho_kalman: expected Markov parameters (K, d_y, d_x), got shape {tuple(tl.shape(markov))}.")
+    require_finite_tensor("ho_kalman", markov)
     count, d_y, d_x = tl.shape(markov)
     half = count // 2
     rank = checks.integer("ho_kalman", "rank", rank, at_least=1)

@@ -7,6 +7,7 @@ import tensorly as tl
 from tensorly.cp_tensor import CPTensor
 
 from lightning_neuro.common import checks
+from lightning_neuro.spectral_rnn.tensor_checks import require_finite_tensor
 
 
 def robust_tensor_power(
@@ -45,6 +46,7 @@ def robust_tensor_power(
     >>> robust_tensor_power(2 * cubes[0] - 5 * cubes[1], 2, random_state=0).weights.round(6).tolist()
     [-5.0, 2.0]
     """
+    require_finite_tensor("robust_tensor_power", tensor)
     shape = tl.shape(tensor)
     for name, value in (("rank", rank), ("n_restarts", n_restarts), ("n_iterations", n_iterations)):
         checks.integer("robust_tensor_power", name, value, at_least=1)

@@ -64,14 +64,7 @@ def prepare(passes: Passes, options: Options, *, interior: bool) -> Prepared:
         clipped, limit = ClippedPasses(passes, low, high), high - low
         seen = clipped.run(survey)
     statistics = seen.require_inputs()
-    if seen.n_dropped:
-        warnings.warn(
-            f"spectral learning: {seen.n_dropped} of {seen.n_series} series hold numbers that are infinite or beyond "
-            f"{LARGEST:g} and were left out.",
-            DroppedSequencesWarning,
-            stacklevel=3,
-        )
-    _tell_outlier(seen)
+    tell_of_data(seen)
     score = fit_score("spectral learning", options.score, statistics, passes)
     return Prepared(passes, seen, score, diagnose_score(score, seen.sample).z, interior, clipped, limit)
 
@@ -86,12 +79,20 @@ def _accumulated(
     return sums
 
 
-def _tell_outlier(seen: Survey) -> None:
+def tell_of_data(seen: Survey) -> None:
+    """Warn of series that were left out, and of single numbers that outweigh the others."""
+    if seen.n_dropped:
+        warnings.warn(
+            f"spectral learning: {seen.n_dropped} of {seen.n_series} series hold numbers that are infinite or beyond "
+            f"{LARGEST:g} and were left out.",
+            DroppedSequencesWarning,
+            stacklevel=4,
+        )
     found = seen.outlier()
     if found is not None:
         warnings.warn(
             f"spectral learning: a single step carries most of the variance of {found}; what is learned is about that "
-            "step. Look at it: a NaN in its place leaves it out, and y_clip=0.999 cuts outputs like it.",
+            "step. Look at it: a NaN in its place leaves it out; y_clip=0.999 cuts outputs, not inputs.",
             OutlierWarning,
             stacklevel=4,
         )

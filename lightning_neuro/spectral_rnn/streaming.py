@@ -20,7 +20,7 @@ from lightning_neuro.spectral_rnn.moment_kinds import FirstMoments, MixedContrac
 from lightning_neuro.spectral_rnn.moments import contract_mixed
 from lightning_neuro.spectral_rnn.options import Options
 from lightning_neuro.spectral_rnn.passes import SerialPasses
-from lightning_neuro.spectral_rnn.prepared import Prepared
+from lightning_neuro.spectral_rnn.prepared import Prepared, tell_of_data
 from lightning_neuro.spectral_rnn.routes import READINGS
 from lightning_neuro.spectral_rnn.score import ScoreModel
 from lightning_neuro.spectral_rnn.score_diagnostics import diagnose_score
@@ -73,13 +73,17 @@ class StreamLearner:
                 would be too large to hold.
         """
         series = as_series("StreamLearner", x, y, weights=weights)
-        self._seen.add(series)
+        self._check_widths(series)
+        seen = Survey()
+        seen.add(series)
+        sums = self._opened(series, seen) if self._sums is None else self._sums
+        sums.accumulate(x, y, weights, continues=continues)
+        # Nothing is counted before a chunk was taken.
+        self._sums = sums
+        self._seen.merge(seen)
         for one in series:
             if sum(map(len, self.sample)) < SAMPLE:
                 self.sample.append(Series(one.x.copy(), one.y.copy(), one.weights))
-        if self._sums is None:
-            self._sums = self._opened(series)
-        self._sums.accumulate(x, y, weights, continues=continues)
 
     def merge(self, other: "StreamLearner") -> None:
         """Add the sums of another part of the data, learned with the same score.
@@ -106,8 +110,12 @@ class StreamLearner:
 
         Raises:
             ValueError: nothing usable was added.
+
+        Warns:
+            DroppedSequencesWarning, OutlierWarning: as for `fit`.
         """
         self._seen.require_inputs()
+        tell_of_data(self._seen)
         assert self._sums is not None  # The line above has raised otherwise.
         assert self.score is not None
         z = diagnose_score(self.score, self._seen.sample).z
@@ -119,16 +127,25 @@ class StreamLearner:
             else learn_quadratic(data, self.options)
         )
 
-    def _opened(self, series: list[Series]) -> MomentAccumulator:
-        statistics = self._seen.require_inputs()
+    def _check_widths(self, series: list[Series]) -> None:
+        if self.sample and series:
+            before, now = ((one.x.shape[1], one.y.shape[1]) for one in (self.sample[0], series[0]))
+            if before != now:
+                raise ValueError(
+                    f"StreamLearner: expected {before[0]} inputs and {before[1]} outputs as in the first chunk, got "
+                    f"{now[0]} and {now[1]}."
+                )
+
+    def _opened(self, series: list[Series], seen: Survey) -> MomentAccumulator:
+        statistics = seen.require_inputs()
         self.score = fit_score("StreamLearner", self.options.score, statistics, SerialPasses(series))
         moments: dict[str, Moment]
         if self.options.activation == "linear":
-            lags = default_lags(self._seen, self.options) if self.options.lags is None else self.options.lags
+            lags = default_lags(seen, self.options) if self.options.lags is None else self.options.lags
             moments = {READINGS: FirstMoments(lags)}
         else:
             moments = {READINGS: SecondMoment(), MIXED: MixedMoment()}
-        return MomentAccumulator(self.score, moments, offset=self._seen.output_mean)
+        return MomentAccumulator(self.score, moments, offset=seen.output_mean)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from lightning_neuro.spectral_rnn.jennrich import (
     normalised_cp,
     simultaneous_diagonalization,
 )
+from lightning_neuro.spectral_rnn.tensor_checks import require_finite_tensor
 
 EXACT = 1e-12
 RIDGE = 1e-12
@@ -67,7 +68,11 @@ def partially_symmetric_cp(
         raise ValueError(
             f"partially_symmetric_cp: expected a tensor (n, d, d) with d at least rank = {rank}, got {tuple(shape)}."
         )
+    if not (n_pencils or n_restarts or init is not None):
+        raise ValueError("partially_symmetric_cp: expected a start, got n_pencils=0 and n_restarts=0. Raise one.")
+    require_finite_tensor("partially_symmetric_cp", tensor)
     generator = np.random.default_rng(random_state)
+    n_restarts = n_restarts or int(init is None)  # pencils may be complex, and then a random start is what is left
     tensor = (tensor + tl.transpose(tensor, (0, 2, 1))) / 2
     basis = leading_basis(tensor, 1, rank)
     core = tl.einsum("kab,ai,bj->kij", tensor, basis, basis)

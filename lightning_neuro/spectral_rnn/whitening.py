@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import tensorly as tl
 
 from lightning_neuro.common import checks
+from lightning_neuro.spectral_rnn.tensor_checks import require_finite_tensor
 
 
 class Whitening(NamedTuple):
@@ -29,7 +30,7 @@ def whiten_moment(moment: Any, rank: int, *, tolerance: float = 1e-10) -> Whiten
         `Whitening(whiten (d, rank), unwhiten (d, rank))`.
 
     Raises:
-        ValueError: one of the kept eigenvalues is negative or vanishes.
+        ValueError: one of the kept eigenvalues is negative or vanishes; a wrong shape, or numbers that are not finite.
 
     Source: whitening as in arXiv 1210.7559; the check is ours.
 
@@ -38,9 +39,13 @@ def whiten_moment(moment: Any, rank: int, *, tolerance: float = 1e-10) -> Whiten
     >>> np.abs(whiten).round(3).tolist()
     [[0.5], [0.0]]
     """
+    shape = tl.shape(moment)
+    rank = checks.integer("whiten_moment", "rank", rank, at_least=1)
+    if len(shape) != 2 or shape[0] != shape[1] or shape[0] < rank:
+        raise ValueError(f"whiten_moment: expected (d, d) with d at least rank = {rank}, got {tuple(shape)}.")
+    require_finite_tensor("whiten_moment", moment)
     values, vectors = tl.eigh((moment + tl.transpose(moment)) / 2)
     sizes = [abs(float(value)) for value in values]
-    rank = checks.integer("whiten_moment", "rank", rank, at_least=1)
     kept = sorted(range(len(sizes)), key=lambda place: -sizes[place])[:rank]
     smallest = min(float(values[place]) for place in kept)
     if smallest <= tolerance * max(sizes):
