@@ -72,7 +72,6 @@ def partially_symmetric_cp(
         raise ValueError("partially_symmetric_cp: expected a start, got n_pencils=0 and n_restarts=0. Raise one.")
     require_finite_tensor("partially_symmetric_cp", tensor)
     generator = np.random.default_rng(random_state)
-    n_restarts = n_restarts or int(init is None)  # pencils may be complex, and then a random start is what is left
     tensor = (tensor + tl.transpose(tensor, (0, 2, 1))) / 2
     basis = leading_basis(tensor, 1, rank)
     core = tl.einsum("kab,ai,bj->kij", tensor, basis, basis)
@@ -138,6 +137,8 @@ def _starts(
             yield CPTensor((None, [found.factors[0] * found.weights, *found.factors[1:]]))
         except ComplexPencilError:
             n_restarts = max(n_restarts, 1)
+    elif guess is None:  # one slice makes no pencil
+        n_restarts = max(n_restarts, 1)
     for _ in range(n_restarts):
         yield random_start(tl.shape(core), rank, generator, core)
 

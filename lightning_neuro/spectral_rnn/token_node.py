@@ -171,13 +171,19 @@ class SpectralTokenRNN(ParallelNode):
             raise ValueError("SpectralTokenRNN: fit needs outputs y, got None.")
         checks.integer("SpectralTokenRNN", "warmup", warmup, at_least=0)
         self.table_ = None
-        self.accumulate(x, y, warmup=warmup).finalize()
-        self._tell_a_poor_fit(as_series("SpectralTokenRNN", x, y, warmup=warmup))
+        series = as_series("SpectralTokenRNN", x, y, warmup=warmup)
+        self._count(series)
+        self.finalize()
+        self._tell_a_poor_fit(series)
         return self
 
     def accumulate(self, x: SeriesLike, y: SeriesLike, *, warmup: int = 0) -> Self:
         """Add series to the table of pairs."""
-        for series in as_series("SpectralTokenRNN", x, y, warmup=warmup):
+        self._count(as_series("SpectralTokenRNN", x, y, warmup=warmup))
+        return self
+
+    def _count(self, several: list[Series]) -> None:
+        for series in several:
             if not self.initialized:
                 self.initialize(series.x, series.y)
             if series.y.shape[1] != self.output_dim:
@@ -190,7 +196,6 @@ class SpectralTokenRNN(ParallelNode):
                 self.table_ = PairTable.empty(self._vocabulary(), series.y.shape[1])
             y_kept = series.y if series.weights is None else np.where(series.weights[:, None] > 0, series.y, np.nan)
             self.table_.add(tokens, y_kept)
-        return self
 
     def merge(self, other: "SpectralTokenRNN") -> Self:
         """Add what another node has accumulated."""

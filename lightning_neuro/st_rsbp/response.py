@@ -4,7 +4,9 @@ Symbols: `e(n, o)`, the potential that n pre spikes leave behind o post spikes; 
 k = T / tau_m; R, refractory steps.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -15,6 +17,7 @@ from lightning_neuro.st_rsbp.simulate import Neuron, trace
 SAMPLES = 512
 COUNTS = 28
 DEGREE = 4
+Curve: TypeAlias = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,7 @@ class Response:
     def slope(self, counts: Tensor) -> Tensor:
         """Return df/do at `counts`."""
         counts = self._possible(counts)
-        if self._fitted:
-            # Nothing was simulated below one spike: a straight line leads there.
-            below = counts < 1
-            counts = counts.clamp_min(1)
-            return torch.where(below, self.value(counts), self._slope(counts))
-        return self._slope(counts)
+        return self._straight_below_one(counts, self._slope, self.value)
 
     def _slope(self, counts: Tensor) -> Tensor:
         half, usable = self.steps / self.tau_m, 1 - self.refractory * counts / self.steps
@@ -68,15 +66,18 @@ class Response:
     def elasticity(self, counts: Tensor) -> Tensor:
         """Return `o f'(o) / f(o)`, 1 at o = 0."""
         counts = self._possible(counts)
-        if self._fitted:
-            below = counts < 1
-            counts = counts.clamp_min(1)
-            return torch.where(below, torch.ones_like(counts), self._elasticity(counts))
-        return self._elasticity(counts)
+        return self._straight_below_one(counts, self._elasticity, torch.ones_like)
 
     @property
     def _fitted(self) -> bool:
         return len(self.correction) > 1
+
+    def _straight_below_one(self, counts: Tensor, formula: Curve, below: Curve) -> Tensor:
+        """Return `formula`, and below one spike, where nothing was simulated for the fit, what `below` says at one."""
+        if not self._fitted:
+            return formula(counts)
+        from_one = counts.clamp_min(1)
+        return torch.where(counts < 1, below(from_one), formula(from_one))
 
     def _elasticity(self, counts: Tensor) -> Tensor:
         half, lost = self.steps / self.tau_m, self.refractory * counts / self.steps
